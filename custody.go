@@ -1,0 +1,147 @@
+package tutela
+
+import (
+	"slices"
+	"time"
+)
+
+// Case is an investigation.
+type Case struct {
+	Number  string
+	Title   string
+	Lead    string
+	Status  CaseStatus
+	Outcome string // free text, set on closing
+	Opened  time.Time
+	Closed  time.Time // zero while open
+}
+
+// CaseStatus is where an investigation stands.
+type CaseStatus string
+
+// The four places a case can stand.
+const (
+	CaseOpen      CaseStatus = "open"
+	CaseCharged   CaseStatus = "charged"
+	CaseClosed    CaseStatus = "closed"
+	CaseDismissed CaseStatus = "dismissed"
+)
+
+// Exhibit is a seized thing: a computer, a drive, a stick, a phone, an account.
+type Exhibit struct {
+	Label      string // unique in the lab, as written on the bag
+	Case       string
+	Kind       string
+	Make       string
+	Model      string
+	Serial     string
+	SeizedAt   time.Time // zero if not told
+	SeizedFrom string
+	Holder     string // who has it now
+	Added      time.Time
+}
+
+// AuthorityKind is the legal ground of an act.
+type AuthorityKind string
+
+// The legal grounds that exist. A lab's legal profile decides which of them
+// may carry which action.
+const (
+	SearchWarrant     AuthorityKind = "search-warrant"
+	ProductionOrder   AuthorityKind = "production-order"
+	PreservationOrder AuthorityKind = "preservation-order"
+	StatutoryTask     AuthorityKind = "statutory-task"
+	Consent           AuthorityKind = "consent"
+	TreatyRequest     AuthorityKind = "treaty-request"
+	Emergency         AuthorityKind = "emergency"
+)
+
+// AuthorityKinds lists every legal ground, in the order people are shown them.
+func AuthorityKinds() []AuthorityKind {
+	return []AuthorityKind{SearchWarrant, ProductionOrder, PreservationOrder, StatutoryTask, Consent, TreatyRequest, Emergency}
+}
+
+// Action is something that needs an Authority.
+type Action string
+
+// The actions that need a Grant.
+const (
+	ActionScan     Action = "scan"
+	ActionRematch  Action = "rematch"
+	ActionRescan   Action = "rescan"
+	ActionView     Action = "view"
+	ActionExport   Action = "export"
+	ActionDisclose Action = "disclose"
+)
+
+// Authority is why something may be done.
+type Authority struct {
+	Reference string // unique in the lab, as the issuer wrote it
+	Case      string
+	Kind      AuthorityKind
+	Issuer    string
+	Offence   string
+	Purpose   string
+	From      time.Time // inclusive
+	Until     time.Time // exclusive
+	Exhibits  []string  // labels it covers; empty covers all of the case
+	Actions   []Action  // empty covers all
+	Document  *SHA256   // of the order itself
+	Revoked   time.Time // zero while it stands
+	Reason    string    // why it was revoked
+	Added     time.Time
+}
+
+// Covers reports whether the authority's scope names the exhibit and the
+// action. It says nothing about time; see [Authority.ActiveAt].
+func (a *Authority) Covers(exhibit string, action Action) bool {
+	return (len(a.Exhibits) == 0 || slices.Contains(a.Exhibits, exhibit)) &&
+		(len(a.Actions) == 0 || slices.Contains(a.Actions, action))
+}
+
+// ActiveAt reports whether the authority stands at t.
+func (a *Authority) ActiveAt(t time.Time) bool {
+	if t.Before(a.From) || !t.Before(a.Until) {
+		return false
+	}
+	return a.Revoked.IsZero() || t.Before(a.Revoked)
+}
+
+// EventKind says what happened. Every change of the lab's state is an event in
+// the agency log.
+type EventKind string
+
+// The custody events, and those that change what a lab knows about itself.
+const (
+	EventInit            EventKind = "init"
+	EventCaseOpen        EventKind = "case-open"
+	EventCaseClose       EventKind = "case-close"
+	EventAuthorityAdd    EventKind = "authority-add"
+	EventAuthorityRevoke EventKind = "authority-revoke"
+	EventSeize           EventKind = "seize"
+	EventReceive         EventKind = "receive"
+	EventTransfer        EventKind = "transfer"
+	EventScanStart       EventKind = "scan-start"
+	EventInterim         EventKind = "interim"
+	EventSeal            EventKind = "seal"
+	EventMatchRun        EventKind = "match-run"
+	EventAccess          EventKind = "access"
+	EventExport          EventKind = "export"
+	EventDisclose        EventKind = "disclose"
+	EventRefused         EventKind = "refused"
+	EventSetImport       EventKind = "hash-set-import"
+	EventSetRemove       EventKind = "hash-set-remove"
+)
+
+// Event is one entry of the agency log. Detail is the canonical JSON of what
+// the kind calls for: a Case, an Authority, an Exhibit, a Seal.
+type Event struct {
+	Kind      EventKind
+	Time      time.Time // the lab's clock; not evidence alone
+	Actor     string
+	Case      string
+	Exhibit   string
+	Authority string // reference it was done under, "" where none is needed
+	Detail    []byte
+	Key       string // idempotency: a retry after a crash may append twice
+}
