@@ -1,0 +1,68 @@
+# tutela: targets for people and machines. Only Go and make are needed; `make
+# bench` installs the tools it compares with by itself.
+
+GO      ?= go
+export CGO_ENABLED = 0
+FUZZTIME ?= 30s
+BENCH_PACKAGE = ./bench
+
+.DEFAULT_GOAL := help
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build ./tutela, one static binary
+	$(GO) build -trimpath -o tutela ./cmd/tutela
+
+test: ## run every test
+	$(GO) test ./...
+
+race: ## run every test under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+fuzz: ## fuzz each parser of foreign bytes for FUZZTIME (30s)
+	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's|/[^/]*_test.go:[0-9]+:func | |' | while read -r pkg target; do \
+		echo "== $$pkg $$target"; \
+		$(GO) test "$$pkg" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	done
+
+bench: ## measure against the tools people use today; one table of ratios
+	$(GO) run $(BENCH_PACKAGE)
+
+lint: vet staticcheck vulnerabilities generated cross ## all checks that are not tests
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	$(GO) tool staticcheck ./...
+
+# The database of vulnerabilities is fetched from the network. Exit code 3 means
+# that one was found; anything else means that it could not be asked, which is
+# said and is no verdict.
+vulnerabilities:
+	@$(GO) tool govulncheck ./... ; code=$$? ; \
+	if [ $$code -eq 3 ]; then exit 1; fi ; \
+	if [ $$code -ne 0 ]; then echo "govulncheck could not reach its database: vulnerabilities NOT checked"; fi
+
+generated: ## check that generated files are what their generators write
+	$(GO) generate ./...
+	git diff --exit-code -- '*.s' '*_gen.go' '*_stub.go' '*.golden'
+	$(GO) mod verify >/dev/null
+
+cross: ## build for Windows and macOS
+	GOOS=windows GOARCH=amd64 $(GO) build -o /dev/null ./cmd/tutela
+	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/tutela
+	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/tutela
+
+demo: ## synthetic evidence, the whole way, in under a minute
+	$(GO) run ./cmd/tutela demo
+
+release: ## reproducible binaries for six platforms in ./dist
+	@mkdir -p dist
+	@for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
+		os=$${target%/*}; arch=$${target#*/}; ext=; [ $$os = windows ] && ext=.exe; \
+		GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o dist/tutela-$$os-$$arch$$ext ./cmd/tutela || exit 1; \
+	done; cd dist && sha256sum tutela-* > SHA256SUMS && cat SHA256SUMS
+
+.PHONY: help build test race fuzz bench lint vet staticcheck vulnerabilities generated cross demo release
