@@ -1,0 +1,296 @@
+package digest
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"hash"
+	"io"
+	"sync"
+
+	"tutela"
+)
+
+// Stream is one content to be digested. The caller fills the first group of
+// fields; the second is valid once the stream was handed to done.
+type Stream struct {
+	R   io.Reader
+	Tee func(chunk []byte) // if set, sees every byte in order; must not keep or change the chunk
+	Tag any                // the caller's own
+
+	Sum  tutela.Digests // of the bytes that were read
+	Size int64          // bytes that were read
+	Err  error          // why R could not be read to its end, or the context's error
+}
+
+// Hasher digests streams side by side. It is not safe for concurrent use: give
+// every worker goroutine its own.
+type Hasher struct {
+	md5   md5Lanes
+	lanes []lane
+	arena []byte // every active lane's share of it is handed out anew in each round
+	spans [16]span
+}
+
+// lane is a place for one stream.
+type lane struct {
+	stream       *Stream // nil while the lane is idle
+	sha1, sha256 hash.Hash
+	fresh        []byte   // what this round read, in the arena
+	carry        [64]byte // the beginning of an MD5 block, from the round before
+	carried      int      // bytes in carry
+	ended        bool
+}
+
+// A round reads at most arenaBytes, which leaves room in a second-level cache of
+// 1 MiB: 32 KiB from each of 16 streams, up to 512 KiB from a single one.
+//
+// Around what is read, a share has room for the carried bytes before it and for
+// MD5's padding after it. The room also keeps lanes off addresses that are equal
+// in their low 12 bits, which would fight for the same cache lines.
+const (
+	arenaBytes  = 512 << 10
+	before      = 64
+	after       = 128
+	maximumLane = 16
+)
+
+// NewHasher makes a Hasher for this processor. It holds about 0.5 MiB.
+func NewHasher() *Hasher { return newHasher(kernels()[0]) }
+
+func newHasher(k kernel) *Hasher {
+	h := &Hasher{
+		md5:   md5Lanes{kernel: k},
+		lanes: make([]lane, k.lanes),
+		arena: make([]byte, arenaBytes+maximumLane*(before+after)),
+	}
+	for i := range h.lanes {
+		h.lanes[i].sha1, h.lanes[i].sha256 = sha1.New(), sha256.New()
+	}
+	return h
+}
+
+// Lanes is how many streams are read side by side: 1, 8 or 16.
+func (h *Hasher) Lanes() int { return len(h.lanes) }
+
+// Engine names what computes MD5: "avx512", "avx2" or "plain".
+func (h *Hasher) Engine() string { return h.md5.kernel.name }
+
+// Run digests what comes out of streams until that is closed and all streams
+// have ended. It takes a stream whenever a lane is free and waits for one only
+// while it has none at all, so streams may be fed slowly or come from a channel
+// that several Hashers share. done is called once for every stream that was
+// taken, from the caller's goroutine, in the order in which they end.
+//
+// An error of a reader is that stream's Err and does not stop the others. When
+// ctx ends, the streams in flight are handed to done with its error, and Run
+// returns it; it never returns another.
+func (h *Hasher) Run(ctx context.Context, streams <-chan *Stream, done func(*Stream)) error {
+	for {
+		active, more := h.admit(ctx, streams)
+		if err := ctx.Err(); err != nil {
+			h.abandon(err, done)
+			return err
+		}
+		if active == 0 {
+			return nil
+		}
+		if !more {
+			streams = nil
+		}
+		h.round(active, done)
+	}
+}
+
+// admit fills free lanes. It reports how many are active and whether streams is
+// still open.
+func (h *Hasher) admit(ctx context.Context, streams <-chan *Stream) (active int, more bool) {
+	for i := range h.lanes {
+		if h.lanes[i].stream != nil {
+			active++
+		}
+	}
+	for i := range h.lanes {
+		if h.lanes[i].stream != nil || streams == nil {
+			continue
+		}
+		s, open := receive(ctx, streams, active > 0)
+		if !open {
+			return active, false
+		}
+		if s == nil {
+			break
+		}
+		h.begin(i, s)
+		active++
+	}
+	return active, streams != nil
+}
+
+// receive takes a stream from the channel; none if the channel is closed (then
+// open is false), if ctx ends, or if none is at hand and the Hasher is busy.
+func receive(ctx context.Context, streams <-chan *Stream, busy bool) (s *Stream, open bool) {
+	if busy {
+		select {
+		case s, open = <-streams:
+			return s, open
+		default:
+			return nil, true
+		}
+	}
+	select {
+	case s, open = <-streams:
+		return s, open
+	case <-ctx.Done():
+		return nil, true
+	}
+}
+
+func (h *Hasher) begin(i int, s *Stream) {
+	l := &h.lanes[i]
+	l.stream, l.carried, l.ended = s, 0, false
+	l.sha1.Reset()
+	l.sha256.Reset()
+	h.md5.reset(i)
+	s.Size, s.Err = 0, nil
+}
+
+func (h *Hasher) abandon(err error, done func(*Stream)) {
+	for i := range h.lanes {
+		if h.lanes[i].stream != nil {
+			h.lanes[i].stream.Err = err
+			h.end(i, done)
+		}
+	}
+}
+
+// round reads a chunk of every active stream and digests it.
+func (h *Hasher) round(active int, done func(*Stream)) {
+	total := h.read(active)
+	if worthSplitting(active, total) {
+		h.digestApart()
+	} else {
+		h.shas()
+		h.md5.run(h.arena, &h.spans)
+	}
+	for i := range h.lanes {
+		if h.lanes[i].stream != nil && h.lanes[i].ended {
+			h.end(i, done)
+		}
+	}
+}
+
+// read fills every active lane's share and lays out its MD5 blocks.
+func (h *Hasher) read(active int) (total int) {
+	size := arenaBytes / ceilPowerOf2(active)
+	at := 0
+	for i := range h.lanes {
+		l := &h.lanes[i]
+		if l.stream == nil {
+			continue
+		}
+		l.fill(h.arena[at+before : at+before+size])
+		h.spans[i] = l.layOut(h.arena, at+before)
+		total += len(l.fresh)
+		at += before + size + after
+	}
+	return total
+}
+
+func ceilPowerOf2(n int) int {
+	p := 1
+	for p < n {
+		p *= 2
+	}
+	return p
+}
+
+// worthSplitting says whether MD5 should have a goroutine of its own for this
+// round: the feed has run dry, so other cores may be idle, and there is enough
+// to do that waking one pays.
+func worthSplitting(active, total int) bool { return active <= 4 && total >= 128<<10 }
+
+func (h *Hasher) digestApart() {
+	var wg sync.WaitGroup
+	wg.Go(func() { h.md5.run(h.arena, &h.spans) })
+	h.shas()
+	wg.Wait()
+}
+
+func (h *Hasher) shas() {
+	for i := range h.lanes {
+		if l := &h.lanes[i]; l.stream != nil {
+			l.sha1.Write(l.fresh)
+			l.sha256.Write(l.fresh)
+		}
+	}
+}
+
+// end finishes lane i's stream, whose every byte is digested, and frees the lane.
+func (h *Hasher) end(i int, done func(*Stream)) {
+	l := &h.lanes[i]
+	s := l.stream
+	l.stream = nil
+	if l.ended { // else it was given up on, and MD5 has no padding yet
+		s.Sum.MD5 = h.md5.sum(i)
+		l.sha1.Sum(s.Sum.SHA1[:0])
+		l.sha256.Sum(s.Sum.SHA256[:0])
+	}
+	done(s)
+}
+
+var errBadReader = errors.New("reader returned an impossible count")
+
+// fill reads until the chunk is full or the stream ends.
+func (l *lane) fill(chunk []byte) {
+	n, empty := 0, 0
+	for n < len(chunk) && !l.ended {
+		got, err := l.stream.R.Read(chunk[n:])
+		if got < 0 || got > len(chunk)-n {
+			got, err = 0, errBadReader
+		}
+		n += got
+		if empty++; got > 0 {
+			empty = 0
+		}
+		if empty == 100 && err == nil {
+			err = io.ErrNoProgress
+		}
+		l.ended = err != nil
+		if err != nil && err != io.EOF {
+			l.stream.Err = err
+		}
+	}
+	l.fresh = chunk[:n]
+	l.stream.Size += int64(n)
+	if l.stream.Tee != nil && n > 0 {
+		l.stream.Tee(l.fresh)
+	}
+}
+
+// layOut puts carried bytes before what was read (at start in the arena) and,
+// if the stream ended, padding after it; what does not fill a block is carried
+// on to the next round.
+func (l *lane) layOut(arena []byte, start int) span {
+	begin := start - l.carried
+	copy(arena[begin:], l.carry[:l.carried])
+	end := start + len(l.fresh)
+	if l.ended {
+		end = pad(arena, begin, end, l.stream.Size)
+	}
+	blocks := (end - begin) / 64
+	l.carried = copy(l.carry[:], arena[begin+64*blocks:end])
+	return span{uint32(begin), blocks}
+}
+
+// pad appends MD5's padding (RFC 1321, 3.1 and 3.2) to arena[begin:end], whose
+// beginning is that of a block, and returns the new end.
+func pad(arena []byte, begin, end int, size int64) int {
+	length := (end - begin + 1 + 8 + 63) / 64 * 64
+	clear(arena[end : begin+length])
+	arena[end] = 0x80
+	binary.LittleEndian.PutUint64(arena[begin+length-8:], uint64(size)<<3)
+	return begin + length
+}
