@@ -1,0 +1,44 @@
+// Package icse reads the semicolon tables that INTERPOL's ICSE exports: MD5,
+// SHA1, PhotoDNA, Image ID, …, Series name, …, Baseline.
+//
+// Call [NewReader]. Promised: the Baseline column becomes a category of the
+// scheme "interpol-baseline", 0 and empty meaning none. Not promised: PhotoDNA
+// and the counters are not kept.
+package icse
+
+import (
+	"io"
+
+	"tutela"
+	"tutela/internal/hashset/csv"
+)
+
+// Scheme is the category scheme of the Baseline column.
+const Scheme = "interpol-baseline"
+
+// Reader reads an ICSE export.
+type Reader struct{ table *csv.Reader }
+
+// NewReader reads the header line. A scheme other than "" replaces [Scheme].
+func NewReader(r io.Reader, scheme string) (*Reader, error) {
+	if scheme == "" {
+		scheme = Scheme
+	}
+	table, err := csv.NewReader(r, csv.Options{
+		Scheme: scheme,
+		Map:    []csv.Mapping{{Column: "MD5", Field: "md5"}, {Column: "Baseline", Field: "category"}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{table}, nil
+}
+
+// Next is the next assertion, or io.EOF.
+func (r *Reader) Next() (tutela.Assertion, error) {
+	a, err := r.table.Next()
+	if a.Category.Code == "0" {
+		a.Category = tutela.Category{}
+	}
+	return a, err
+}
