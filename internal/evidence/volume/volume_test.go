@@ -329,16 +329,18 @@ func TestUnreadableDisk(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	mbr := realMBR(f)
-	f.Add(mbr.bytes[:4096])
-	chain := newDisk(64 << 10)
+	f.Add(mbr.bytes[:512])
+	chain := newDisk(2 << 10)
 	chain.put(0, 0, 0x05, 1, 100)
 	chain.put(512, 0, 0x83, 1, 1)
 	chain.put(512, 1, 0x05, 1, 1)
+	chain.put(1024, 0, 0x83, 1, 1)
+	chain.put(1024, 1, 0x05, 0, 1)
 	f.Add(chain.bytes)
-	f.Add(newGPT(72, 512, gptPart{1, 40, 41, "x"}).bytes)
-	f.Add(newGPT(16, 4096, gptPart{1, 8, 9, "x"}).bytes)
+	f.Add(smallGPT(512).bytes)
+	f.Add(smallGPT(4096).bytes)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		repair(b)
+		b = repair(bytes.Clone(b))
 		d := disk{bytes: b}
 		table, err := Read(d)
 		if err != nil {
@@ -352,9 +354,22 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// smallGPT has four entries, so that a fuzzer can get around in it.
+func smallGPT(sectorSize int64) disk {
+	d := newDisk(int(6 * sectorSize))
+	d.put(0, 0, 0xEE, 1, 5)
+	array := make([]byte, 4*128)
+	copy(array, linux)
+	array[32], array[40] = 3, 3
+	d.putGPT(sectorSize, 1, 5, 2, array)
+	d.putGPT(sectorSize, 5, 1, 4, array)
+	return d
+}
+
 // repair makes the checksum of a primary header right, so that the fuzzer gets past it.
-func repair(b []byte) {
+func repair(b []byte) []byte {
 	if len(b) >= 1024 && string(b[512:520]) == "EFI PART" && binary.LittleEndian.Uint32(b[524:]) == 92 {
 		seal(b[512:604])
 	}
+	return b
 }
