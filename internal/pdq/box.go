@@ -17,15 +17,14 @@ func (t *thumb) fill(l *Luma) {
 		return
 	}
 	columns, along, down := centres(l.Width), window(l.Width), window(l.Height)
-	blurred := make([]float32, l.Width)
+	blurred, kept := make([]float32, l.Width), make([]float32, block)
 	second := newColumnBox(block, down, t.keeper(l.Height))
 	first := newColumnBox(l.Width, down, func(row []float32) {
 		boxRow(row, blurred, along)
-		var kept [block]float32
 		for i, x := range columns {
 			kept[i] = blurred[x]
 		}
-		second.push(kept[:])
+		second.push(kept)
 	})
 	for y := range l.Height {
 		boxRow(l.Pix[y*l.Width:(y+1)*l.Width], blurred, along)
