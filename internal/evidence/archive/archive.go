@@ -1,0 +1,230 @@
+// Package archive finds files inside files: zip (and what is built on it, such
+// as OOXML documents, JAR and APK), tar, and the single-stream compressions
+// gzip, bzip2, xz and Zstandard, nested in one another.
+//
+// Start with [Detect], which says from the first [HeadBytes] bytes whether there
+// is anything to expand, then [New] and [Expander.Expand].
+//
+// Promised: a member is decompressed once when it is visited (an archive within
+// an archive once in all: it goes to the [Spool] first, and both the visitor and
+// the walk inside read from there); nothing is allocated by a size that an
+// archive claims; every bound of [evidence.Limits] that is hit is a finding; and
+// the names in an archive are labels, never host paths. Not promised: that an
+// Entry's Open works after visit has returned (see [Expander.Expand]), nor that
+// DOS times, which have no zone, are really UTC.
+//
+// A zip without a usable directory is listed from its local headers, a tar with
+// a damaged header from the next good one. 7z, RAR and CAB are recognised and
+// reported as unsupported. Self-extracting archives are not detected.
+package archive
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"tutela"
+	"tutela/internal/evidence"
+)
+
+// Spool turns a forward-only stream into random access. Whoever starts an
+// expansion hands one in.
+type Spool interface {
+	// Put reads r to its end. It must return the first error of r, and may
+	// fail when r holds more than limit bytes.
+	Put(ctx context.Context, r io.Reader, limit int64) (Spooled, error)
+}
+
+// Spooled is bytes that a Spool keeps until they are closed.
+type Spooled interface {
+	io.ReaderAt
+	Size() int64
+	Close() error
+}
+
+// Error is what Open, or a Read of the content it returns, fails with. Code is
+// the finding that the member's record needs: damaged for a checksum that does
+// not hold, truncated, encrypted, unsupported, limit, bomb or read-error.
+type Error struct {
+	Code string
+	Err  error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// fail gives an error of decoding the code that fits it.
+func fail(err error) *Error {
+	var known *Error
+	var read *evidence.ReadError
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &read):
+		return &Error{tutela.FindingReadError, err}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &Error{tutela.FindingTruncated, err}
+	case errors.Is(err, evidence.ErrUnsupported):
+		return &Error{tutela.FindingUnsupported, err}
+	}
+	return &Error{tutela.FindingDamaged, err}
+}
+
+func unsupported(format string, args ...any) *Error {
+	return &Error{tutela.FindingUnsupported, fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), evidence.ErrUnsupported)}
+}
+
+// Expander expands root files within limits. It keeps no state between calls
+// and is safe for concurrent use if its Spool is.
+type Expander struct {
+	limits evidence.Limits
+	spool  Spool
+}
+
+// New is an Expander whose limits hold for each call of Expand, across all
+// nesting.
+func New(limits evidence.Limits, spool Spool) *Expander {
+	return &Expander{withDefaults(limits), spool}
+}
+
+func withDefaults(l evidence.Limits) evidence.Limits {
+	d := evidence.DefaultLimits()
+	l.MemberBytes = cmp.Or(l.MemberBytes, d.MemberBytes)
+	l.ExpandedBytes = cmp.Or(l.ExpandedBytes, d.ExpandedBytes)
+	l.Ratio = cmp.Or(l.Ratio, d.Ratio)
+	l.RatioAfter = cmp.Or(l.RatioAfter, d.RatioAfter)
+	l.Nesting = cmp.Or(l.Nesting, d.Nesting)
+	l.NameBytes = cmp.Or(l.NameBytes, d.NameBytes)
+	l.EntriesPerRoot = cmp.Or(l.EntriesPerRoot, d.EntriesPerRoot)
+	return l
+}
+
+// Expand visits every member of the archive in content, size bytes long, in
+// the order the archive lists them, and after each member that is an archive
+// the members of that. parent is the entry of the archive itself; it is not
+// changed and not visited.
+//
+// A member's path is the parent's, "!/", and the name as written, except that
+// slashes at its beginning are left out. Directories are not visited, links and
+// devices are, without content. What must be said about an archive as a whole,
+// which has been visited before, comes last of its members as a directory named
+// "!/".
+//
+// Unlike the Entry of a file system, a member can be opened only until its
+// visit returns, and by one goroutine at a time. Its content may fail with an
+// [*Error] at any read, also at the very end where a checksum is told.
+//
+// Expand returns the first error of visit unchanged, an error of the context or
+// of the spool, or one wrapping [evidence.ErrNotThis] if content is no archive.
+// Whatever is wrong with the archive itself is a finding, not an error.
+func (x *Expander) Expand(ctx context.Context, parent *evidence.Entry, content io.ReaderAt, size int64, visit func(*evidence.Entry) error) error {
+	r := &root{ctx: ctx, limits: x.limits, spool: x.spool, size: size, visit: visit}
+	err := r.archive(parent, content, size, 1)
+	if err == errFull {
+		return nil
+	}
+	return err
+}
+
+// root is the expansion of one root file: what its nested archives share.
+type root struct {
+	ctx      context.Context
+	limits   evidence.Limits
+	spool    Spool
+	size     int64 // bytes of the root file
+	visit    func(*evidence.Entry) error
+	expanded int64  // bytes that came out so far
+	entries  int64  // members counted so far
+	spent    *Error // why nothing more is decompressed; members are still listed
+}
+
+// errFull ends an expansion that has given out as many members as it may.
+var errFull = errors.New("no more entries")
+
+// archive lists one archive. depth is 1 for the root file.
+func (r *root) archive(parent *evidence.Entry, content io.ReaderAt, size int64, depth int) error {
+	head, err := readHead(content, size)
+	l := &listing{root: r, parent: parent, content: content, size: size, depth: depth, format: Detect(head)}
+	if l.format == "" {
+		return errors.Join(fmt.Errorf("expand %s: %w", tutela.DisplayPath(parent.Path), evidence.ErrNotThis), err)
+	}
+	err = l.members(head)
+	if err != nil && err != errFull {
+		return err
+	}
+	if err := l.visitArchive(err); err != nil {
+		return err
+	}
+	return err
+}
+
+func readHead(content io.ReaderAt, size int64) ([]byte, error) {
+	head := make([]byte, min(HeadBytes, size))
+	n, err := content.ReadAt(head, 0)
+	if n == len(head) || err == io.EOF {
+		err = nil
+	}
+	return head[:n], err
+}
+
+// listing is one archive being listed.
+type listing struct {
+	*root
+	parent   *evidence.Entry
+	content  io.ReaderAt
+	size     int64
+	depth    int
+	format   Format
+	number   int64            // of the last member
+	findings []tutela.Finding // about the archive as a whole
+}
+
+// maxFindings bounds what is said about one archive.
+const maxFindings = 32
+
+func (l *listing) find(code, format string, args ...any) {
+	if len(l.findings) < maxFindings {
+		l.findings = append(l.findings, tutela.Finding{Code: code, Detail: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (l *listing) members(head []byte) error {
+	switch l.format {
+	case Zip:
+		return l.zip()
+	case Tar:
+		return l.tar()
+	case Gzip, Bzip2, XZ, Zstd:
+		return l.stream(head)
+	}
+	l.find(tutela.FindingUnsupported, "%s archives are not read", l.format)
+	return nil
+}
+
+func (l *listing) visitArchive(ended error) error {
+	if ended == errFull {
+		l.find(tutela.FindingLimit, "more than %d members come out of one file; the rest was left", l.limits.EntriesPerRoot)
+	}
+	if l.spent != nil {
+		l.find(l.spent.Code, "%v", l.spent)
+	}
+	if len(l.findings) == 0 {
+		return nil
+	}
+	return l.visit(&evidence.Entry{
+		Volume:   l.parent.Volume,
+		Path:     append(slices.Clone(l.parent.Path), "!/"...),
+		Chain:    l.chain("archive"),
+		Kind:     tutela.Directory,
+		State:    tutela.Embedded,
+		Findings: l.findings,
+	})
+}
+
+// chain is the parent's with one step more. It never shares its array.
+func (l *listing) chain(at string) []tutela.Locator {
+	return slices.Concat(l.parent.Chain, []tutela.Locator{{Layer: string(l.format), At: at}})
+}

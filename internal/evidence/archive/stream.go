@@ -1,0 +1,147 @@
+package archive
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"compress/gzip"
+	"encoding/binary"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"tutela"
+)
+
+// stream lists the one member of a compressed stream.
+func (l *listing) stream(head []byte) error {
+	if err := l.next(); err != nil {
+		return err
+	}
+	m := &member{name: streamName(l.parent.Path), kind: tutela.File, size: -1}
+	if l.format == Gzip {
+		l.gzipHeader(m, head)
+	}
+	m.open = func() (io.ReadCloser, error) {
+		section := io.NewSectionReader(l.content, 0, l.size)
+		switch l.format {
+		case Gzip:
+			return l.newGzip(section)
+		case Bzip2:
+			return io.NopCloser(bzip2.NewReader(section)), nil
+		case XZ:
+			return io.NopCloser(newXZ(section, l.size)), nil
+		}
+		return newZstd(section)
+	}
+	return l.member(m)
+}
+
+// streamSuffixes are the endings that compression adds to a name, and what
+// stood there before.
+var streamSuffixes = []struct{ suffix, before string }{
+	{".gz", ""}, {".bz2", ""}, {".xz", ""}, {".zst", ""},
+	{".tgz", ".tar"}, {".taz", ".tar"}, {".tbz", ".tar"}, {".tbz2", ".tar"}, {".txz", ".tar"}, {".tzst", ".tar"},
+}
+
+// streamName is the name a file had before it was compressed, judged by the
+// name it has now.
+func streamName(path []byte) []byte {
+	base := path[bytes.LastIndexByte(path, '/')+1:]
+	for _, s := range streamSuffixes {
+		cut := len(base) - len(s.suffix)
+		if cut > 0 && strings.EqualFold(string(base[cut:]), s.suffix) {
+			return append(bytes.Clone(base[:cut]), s.before...)
+		}
+	}
+	return bytes.Clone(base)
+}
+
+// gzipHeader takes name and time from the first header (RFC 1952 2.3). The name
+// is taken as written, if it is a name and not a path.
+func (l *listing) gzipHeader(m *member, head []byte) {
+	if len(head) < 10 {
+		return
+	}
+	if seconds := binary.LittleEndian.Uint32(head[4:]); seconds != 0 {
+		m.times.Modified = time.Unix(int64(seconds), 0).UTC()
+	}
+	const hasExtra, hasName = 1 << 2, 1 << 3
+	if head[3]&hasName == 0 {
+		return
+	}
+	at := int64(10)
+	if head[3]&hasExtra != 0 && len(head) >= 12 {
+		at += 2 + int64(binary.LittleEndian.Uint16(head[10:]))
+	}
+	name, _ := bufio.NewReader(io.NewSectionReader(l.content, at, int64(l.limits.NameBytes))).ReadBytes(0)
+	name, ended := bytes.CutSuffix(name, []byte{0})
+	if ended && len(name) > 0 && !bytes.ContainsAny(name, "/\\") && string(name) != "." && string(name) != ".." {
+		m.name = name
+	}
+}
+
+// gzipReader joins the members of a gzip file (RFC 1952 2.2) and ends where
+// something else follows them, which compress/gzip takes for an error.
+type gzipReader struct {
+	*gzip.Reader
+	src     *bufio.Reader
+	listing *listing
+}
+
+func (l *listing) newGzip(r io.Reader) (io.ReadCloser, error) {
+	src := bufio.NewReader(r)
+	z, err := gzip.NewReader(src)
+	if err != nil {
+		return nil, err
+	}
+	z.Multistream(false)
+	return &gzipReader{z, src, l}, nil
+}
+
+func (g *gzipReader) Read(p []byte) (int, error) {
+	n, err := g.Reader.Read(p)
+	if err != io.EOF {
+		return n, err
+	}
+	return n, g.nextMember()
+}
+
+func (g *gzipReader) nextMember() error {
+	magic, err := g.src.Peek(3)
+	if len(magic) == 0 {
+		return err
+	}
+	if string(magic) != "\x1f\x8b\x08" {
+		g.trailing()
+		return io.EOF
+	}
+	if err := g.Reader.Reset(g.src); err != nil {
+		return err
+	}
+	g.Multistream(false)
+	return nil
+}
+
+// trailing reports bytes behind the stream, unless they are the zeros that
+// tapes and block devices fill up with.
+func (g *gzipReader) trailing() {
+	head, _ := g.src.Peek(HeadBytes)
+	if len(bytes.Trim(head, "\x00")) > 0 {
+		g.listing.find(tutela.FindingDamaged, "gzip: other bytes follow the compressed stream")
+	}
+}
+
+// maxWindow bounds the memory a decoder may take, in bytes: xz -9 wants this
+// much, zstd no more up to level 19.
+const maxWindow = 64 << 20
+
+func newZstd(r io.Reader) (io.ReadCloser, error) {
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		return nil, err
+	}
+	return z.IOReadCloser(), nil
+}
