@@ -13,16 +13,19 @@ import (
 	"tutela/internal/hashset/csv"
 )
 
-// Scheme is the category scheme of the Baseline column.
-const Scheme = "interpol-baseline"
+// Baseline is the category scheme of the Baseline column.
+const Baseline = "interpol-baseline"
 
 // Reader reads an ICSE export.
-type Reader struct{ table *csv.Reader }
+type Reader struct {
+	table  *csv.Reader
+	scheme string
+}
 
-// NewReader reads the header line. A scheme other than "" replaces [Scheme].
+// NewReader reads the header line. A scheme other than "" replaces [Baseline].
 func NewReader(r io.Reader, scheme string) (*Reader, error) {
 	if scheme == "" {
-		scheme = Scheme
+		scheme = Baseline
 	}
 	table, err := csv.NewReader(r, csv.Options{
 		Scheme: scheme,
@@ -31,7 +34,7 @@ func NewReader(r io.Reader, scheme string) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{table}, nil
+	return &Reader{table, scheme}, nil
 }
 
 // Next is the next assertion, or io.EOF.
@@ -42,3 +45,6 @@ func (r *Reader) Next() (tutela.Assertion, error) {
 	}
 	return a, err
 }
+
+// Scheme is the category scheme of the Baseline column, or what replaced it.
+func (r *Reader) Scheme() string { return r.scheme }

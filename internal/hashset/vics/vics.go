@@ -93,11 +93,11 @@ type Reader struct {
 type place uint8
 
 const (
-	inDocument place = iota // between members of the outermost object
-	inMedia                 // between media of the list
-	inCases                 // between cases of the list
-	inCase                  // between members of a case
-	inCaseMedia             // between media of a case
+	inDocument  place = iota // between members of the outermost object
+	inMedia                  // between media of the list
+	inCases                  // between cases of the list
+	inCase                   // between members of a case
+	inCaseMedia              // between media of a case
 	atEnd
 )
 
