@@ -281,14 +281,14 @@ func TestDistance(t *testing.T) {
 func BenchmarkHash(b *testing.B) {
 	l := load(b, "bridge-mods_aaa-orig.png")
 	b.ReportAllocs()
-	for range b.N {
+	for b.Loop() {
 		Hash(l)
 	}
 }
 
 func BenchmarkDihedral(b *testing.B) {
 	l := load(b, "bridge-mods_aaa-orig.png")
-	for range b.N {
+	for b.Loop() {
 		Dihedral(l)
 	}
 }

@@ -1,0 +1,207 @@
+// Package picture turns untrusted bytes into pixels, and pixels into what the
+// perceptual hash looks at.
+//
+// Start with [Perceptual], which does both, or with [Decode]. [IsPicture] says
+// for which types either is worth calling. JPEG, PNG, GIF (its first frame) and
+// WebP are read.
+//
+// Promised: the picture's size is read from its header by code of this package,
+// which allocates nothing, and a picture that is too large, or too large for the
+// number of its bytes, is refused before a decoder sees it. A decoder that
+// panics is an error. Every error but the context's wraps [ErrNotDecoded] and
+// says which of [ErrTooLarge], [ErrDamaged] and [ErrUnsupported] it is. Not
+// promised: that a decoder ends soon; it can be stopped only between reads of
+// its input, when the context ends.
+//
+// Alpha channels are ignored: colours are taken as they are stored, also where
+// they are invisible, since that is where things hide. (GIF stores no colour for
+// transparent pixels; they are black.) An orientation told by EXIF is not
+// applied. Samples of 16 bits lose their lower half.
+package picture
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"runtime"
+
+	"golang.org/x/image/webp"
+
+	"tutela"
+	"tutela/internal/pdq"
+)
+
+// ErrNotDecoded is wrapped by every error of a picture that no decoder took; the
+// record of such a picture carries [tutela.FindingNotDecoded].
+var ErrNotDecoded = errors.New("picture not decoded")
+
+// The reasons why a picture is not decoded.
+var (
+	ErrTooLarge    = fmt.Errorf("%w: too large", ErrNotDecoded)     // more than the limits allow, or than its bytes can hold
+	ErrDamaged     = fmt.Errorf("%w: damaged", ErrNotDecoded)       // does not follow its format, or ends too early
+	ErrUnsupported = fmt.Errorf("%w: not supported", ErrNotDecoded) // no decoder here reads this kind
+)
+
+// Limits bound what a picture may ask for. The zero value of a field means its
+// default.
+type Limits struct {
+	Pixels int64 // default 250 million
+	Memory int64 // bytes a decoder may need at its worst, by our estimate; default 1 GiB
+}
+
+func (l Limits) pixels() int64 { return orDefault(l.Pixels, 250e6) }
+func (l Limits) memory() int64 { return orDefault(l.Memory, 1<<30) }
+
+func orDefault(n, otherwise int64) int64 {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+// Picture is a decoded picture.
+type Picture struct {
+	Width, Height int    // pixels
+	Decoder       string // name and version of what made the pixels
+	Image         image.Image
+}
+
+// format is one kind of picture.
+type format struct {
+	mime    string
+	decoder string
+	is      func(data []byte) bool
+	header  func(data []byte) (header, error)
+	config  func(io.Reader) (image.Config, error)
+	decode  func(io.Reader) (image.Image, error)
+}
+
+// webpDecoder names the module and its version as go.mod has it.
+const webpDecoder = "golang.org/x/image/webp v0.47.0"
+
+func formats() []format {
+	return []format{
+		{"image/jpeg", "image/jpeg " + runtime.Version(), isJPEG, jpegHeader, jpeg.DecodeConfig, jpeg.Decode},
+		{"image/png", "image/png " + runtime.Version(), isPNG, pngHeader, png.DecodeConfig, png.Decode},
+		{"image/gif", "image/gif " + runtime.Version(), isGIF, gifHeader, gif.DecodeConfig, gif.Decode},
+		{"image/webp", webpDecoder, isWebP, webpHeader, webp.DecodeConfig, webp.Decode},
+	}
+}
+
+// IsPicture reports whether [Decode] reads contents of a MIME type.
+func IsPicture(mime string) bool {
+	switch mime {
+	case "image/jpeg", "image/png", "image/gif", "image/webp", "image/vnd.mozilla.apng":
+		return true
+	}
+	return false
+}
+
+// Decode turns the bytes of a picture into pixels. What the bytes are is told by
+// the bytes alone.
+func Decode(ctx context.Context, data []byte, limits Limits) (*Picture, error) {
+	for _, f := range formats() {
+		if !f.is(data) {
+			continue
+		}
+		p, err := f.open(ctx, data, limits)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.mime, err)
+		}
+		return p, nil
+	}
+	return nil, fmt.Errorf("%w: neither JPEG, PNG, GIF nor WebP", ErrUnsupported)
+}
+
+// Perceptual decodes a picture and hashes it.
+func Perceptual(ctx context.Context, data []byte, limits Limits) (tutela.Perceptual, error) {
+	p, err := Decode(ctx, data, limits)
+	if err != nil {
+		return tutela.Perceptual{}, err
+	}
+	hash, quality := pdq.Hash(p.Luma())
+	return tutela.Perceptual{PDQ: hash, Quality: quality, Width: p.Width, Height: p.Height, Decoder: p.Decoder}, nil
+}
+
+func (f format) open(ctx context.Context, data []byte, limits Limits) (*Picture, error) {
+	h, err := f.header(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.check(int64(len(data)), limits); err != nil {
+		return nil, err
+	}
+	if err := f.agree(ctx, data, h); err != nil {
+		return nil, err
+	}
+	m, err := f.pixels(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	if s := m.Bounds().Size(); s != h.frame {
+		return nil, fmt.Errorf("%w: the header says %v pixels, the decoder made %v", ErrDamaged, h.frame, s)
+	}
+	return &Picture{Width: h.frame.X, Height: h.frame.Y, Decoder: f.decoder, Image: m}, nil
+}
+
+// agree asks the decoder for the size it will allocate for, so that a header
+// which we and it read differently cannot get past our limits.
+func (f format) agree(ctx context.Context, data []byte, h header) (err error) {
+	defer recoverTo(&err)
+	c, err := f.config(reader{ctx, bytes.NewReader(data)})
+	if err != nil {
+		return classify(ctx, err)
+	}
+	if got := image.Pt(c.Width, c.Height); got != h.canvas {
+		return fmt.Errorf("%w: %v pixels or %v", ErrDamaged, h.canvas, got)
+	}
+	return nil
+}
+
+func (f format) pixels(ctx context.Context, data []byte) (m image.Image, err error) {
+	defer recoverTo(&err)
+	m, err = f.decode(reader{ctx, bytes.NewReader(data)})
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	return m, nil
+}
+
+// recoverTo makes a decoder's panic an error: its input made it do that.
+func recoverTo(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: decoder panicked: %v", ErrDamaged, p)
+	}
+}
+
+// classify says what a decoder's error means.
+func classify(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var j jpeg.UnsupportedError
+	var p png.UnsupportedError
+	if errors.As(err, &j) || errors.As(err, &p) {
+		return fmt.Errorf("%w: %v", ErrUnsupported, err)
+	}
+	return fmt.Errorf("%w: %v", ErrDamaged, err)
+}
+
+// reader stops a decoder when the context ends.
+type reader struct {
+	ctx context.Context
+	r   *bytes.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
