@@ -1,0 +1,303 @@
+package archive_test
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"tutela"
+	"tutela/internal/evidence"
+	"tutela/internal/evidence/archive"
+)
+
+type file struct{ name, content string }
+
+func makeZip(t testing.TB, method uint16, files ...file) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, f := range files {
+		m, err := w.CreateHeader(&zip.FileHeader{Name: f.name, Method: method})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(m, f.content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func makeTar(t testing.TB, files ...file) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range files {
+		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o600, Size: int64(len(f.content))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, f.content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func makeGzip(t testing.TB, content []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// seen is what a visitor that reads everything learns.
+type seen struct {
+	paths    []string
+	findings map[string]int // by code, from entries and from errors
+	read     int64
+}
+
+func expand(t testing.TB, content []byte, limits evidence.Limits) seen {
+	t.Helper()
+	s := seen{findings: map[string]int{}}
+	x := archive.New(limits, &memorySpool{})
+	err := x.Expand(context.Background(), rootEntry("r"), bytes.NewReader(content), int64(len(content)), func(e *evidence.Entry) error {
+		s.paths = append(s.paths, string(e.Path))
+		for _, f := range e.Findings {
+			s.findings[f.Code]++
+		}
+		if e.Open != nil {
+			n, code := readAll(t, e)
+			s.read += n
+			if code != "" {
+				s.findings["read: "+code]++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func readAll(t testing.TB, e *evidence.Entry) (n int64, code string) {
+	c, err := e.Open()
+	if err == nil {
+		defer c.Close()
+		n, err = io.Copy(io.Discard, c)
+	}
+	var coded *archive.Error
+	if err != nil && !errors.As(err, &coded) {
+		t.Errorf("%s: an error without a code: %v", e.Path, err)
+	}
+	if coded != nil {
+		code = coded.Code
+	}
+	return n, code
+}
+
+func TestBombStops(t *testing.T) {
+	limits := evidence.Limits{Ratio: 10, RatioAfter: 1 << 20}
+	zeros := strings.Repeat("\x00", 8<<20)
+	for name, content := range map[string][]byte{
+		"deflate": makeZip(t, zip.Deflate, file{"a", "first"}, file{"bomb", zeros}, file{"z", "last"}),
+		"nested":  makeZip(t, zip.Deflate, file{"in.zip", string(makeZip(t, zip.Store, file{"bomb", zeros}))}, file{"z", "last"}),
+		"gzip":    makeGzip(t, []byte(zeros)),
+		"tar.gz":  makeGzip(t, makeTar(t, file{"bomb", zeros})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := expand(t, content, limits)
+			if got.findings[tutela.FindingBomb] == 0 || got.read > 3<<20 {
+				t.Errorf("read %d bytes, findings %v", got.read, got.findings)
+			}
+			if strings.HasPrefix(name, "d") && !slices.Equal(got.paths, []string{"/r!/a", "/r!/bomb", "/r!/z", "/r!/"}) {
+				t.Errorf("what follows a bomb must still be listed, got %q", got.paths)
+			}
+		})
+	}
+}
+
+func TestExpandedBytesAndMemberBytesAreLimits(t *testing.T) {
+	content := makeZip(t, zip.Store, file{"a", strings.Repeat("a", 600)}, file{"b", strings.Repeat("b", 600)}, file{"c", "c"})
+	got := expand(t, content, evidence.Limits{ExpandedBytes: 1000})
+	if got.findings["read: limit"] != 2 || len(got.paths) != 4 {
+		t.Errorf("expanded bytes: %q, findings %v", got.paths, got.findings)
+	}
+	got = expand(t, content, evidence.Limits{MemberBytes: 500})
+	if got.findings["read: limit"] != 2 || got.read >= 600 || len(got.paths) != 3 {
+		t.Errorf("member bytes: %q, read %d, findings %v", got.paths, got.read, got.findings)
+	}
+}
+
+func TestNestingIsALimit(t *testing.T) {
+	for _, method := range []uint16{zip.Store, zip.Deflate} {
+		content := makeZip(t, method, file{"picture.png", "the innermost"})
+		for range 9 {
+			content = makeZip(t, method, file{"n.zip", string(content)})
+		}
+		got := expand(t, content, evidence.Limits{})
+		if len(got.paths) != 8 || got.findings[tutela.FindingLimit] != 1 {
+			t.Errorf("ten deep: %q, findings %v", got.paths, got.findings)
+		}
+		got = expand(t, content, evidence.Limits{Nesting: 10})
+		if last := got.paths[len(got.paths)-1]; !strings.HasSuffix(last, "!/picture.png") || len(got.findings) != 0 {
+			t.Errorf("ten allowed: last is %q, findings %v", last, got.findings)
+		}
+	}
+}
+
+// fanOut is a zip with 16 directory entries that all point at one stored zip,
+// and so on inwards: few bytes, 16 to the power of depth members.
+func fanOut(t testing.TB, depth int) []byte {
+	content := makeZip(t, zip.Store, file{"leaf", "x"})
+	for range depth {
+		content = repeatEntry(makeZip(t, zip.Store, file{"n.zip", string(content)}), 16)
+	}
+	return content
+}
+
+// repeatEntry writes the one entry of a zip's directory n times.
+func repeatEntry(z []byte, n int) []byte {
+	end := len(z) - 22
+	start := int(binary.LittleEndian.Uint32(z[end+16:]))
+	out := append(slices.Clone(z[:start]), bytes.Repeat(z[start:end], n)...)
+	tail := slices.Clone(z[end:])
+	binary.LittleEndian.PutUint16(tail[8:], uint16(n))
+	binary.LittleEndian.PutUint16(tail[10:], uint16(n))
+	binary.LittleEndian.PutUint32(tail[12:], uint32((end-start)*n))
+	return append(out, tail...)
+}
+
+func TestEntriesAreALimit(t *testing.T) {
+	got := expand(t, fanOut(t, 6), evidence.Limits{EntriesPerRoot: 5000})
+	if len(got.paths) > 5010 || got.findings[tutela.FindingLimit] == 0 {
+		t.Errorf("%d members, findings %v", len(got.paths), got.findings)
+	}
+}
+
+func TestFanOutIsABombThoughNothingIsCompressed(t *testing.T) {
+	got := expand(t, fanOut(t, 6), evidence.Limits{RatioAfter: 1 << 20, Ratio: 20})
+	if got.findings[tutela.FindingBomb] == 0 || len(got.paths) > 20_000 {
+		t.Errorf("%d members, findings %v", len(got.paths), got.findings)
+	}
+}
+
+// The zip that contains itself, by Russ Cox, from the Go archive/zip tests.
+func quine(t testing.TB) []byte {
+	t.Helper()
+	text, err := os.ReadFile("testdata/quine.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestQuineEnds(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got := expand(t, quine(t), evidence.Limits{})
+	runtime.ReadMemStats(&after)
+	if len(got.paths) != 8 || got.findings[tutela.FindingLimit] != 1 {
+		t.Errorf("%q, findings %v", got.paths, got.findings)
+	}
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 20<<20 {
+		t.Errorf("allocated %d bytes for a file of 440", allocated)
+	}
+}
+
+// flip inverts a byte, counted from the end where negative.
+func flip(b []byte, at int) []byte {
+	b[(len(b)+at)%len(b)] ^= 0xff
+	return b
+}
+
+func TestDamageIsFound(t *testing.T) {
+	stored := makeZip(t, zip.Store, file{"one", "the first content"}, file{"two", "the second content"})
+	tarred := makeTar(t, file{"one", strings.Repeat("1", 700)}, file{"two", strings.Repeat("2", 700)}, file{"three", "3"})
+	patch := func(b []byte, old, new string) []byte {
+		if !bytes.Contains(b, []byte(old)) {
+			t.Fatalf("no %q to patch", old)
+		}
+		return bytes.Replace(b, []byte(old), []byte(new), 1)
+	}
+	noise := []byte(strings.Repeat("\xa5", 512))
+	for _, tc := range []struct {
+		name    string
+		content []byte
+		want    string
+	}{
+		{"zip, content changed", patch(stored, "first", "FIRST"),
+			"one [] damaged 17; two []  18"},
+		{"zip, no directory", stored[:bytes.Index(stored, []byte("PK\x01\x02"))],
+			"one []  17; two []  18;  [damaged]"},
+		{"zip, cut in a member", stored[:bytes.Index(stored, []byte("second"))],
+			"one []  17; two []  4;  [damaged]"},
+		{"zip, directory broken", patch(stored, "PK\x01\x02", "PK\x01\x03"),
+			"one []  17; two []  18;  [damaged]"},
+		{"zip, local name differs", patch(stored, "one", "uno"),
+			"one [damaged]  17; two []  18"},
+		{"zip, local header gone", patch(stored, "PK\x03\x04\x14\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00two", strings.Repeat("?", 33)),
+			"one []  17; two [damaged] damaged 0"},
+		{"two zips in a row", slices.Concat(stored, makeZip(t, zip.Deflate, file{"three", "3"})),
+			"one []  17; two []  18; three []  1;  [damaged]"},
+		{"tar, header damaged", slices.Concat(tarred[:1536], noise, tarred[2048:]),
+			"one []  700; three []  1;  [damaged]"},
+		{"tar, cut in a member", tarred[:2200],
+			"one []  700; two [truncated] truncated 152;  [truncated]"},
+		{"two tars in a row", slices.Concat(tarred, makeTar(t, file{"four", "4"})),
+			"one []  700; two []  700; three []  1; four []  1;  [damaged]"},
+		{"gzip, checksum", flip(makeGzip(t, []byte("content")), -8), "r [] damaged 7"},
+		{"gzip, cut", makeGzip(t, []byte("content"))[:20], "r [] truncated 7"},
+		{"tar.gz, checksum", flip(makeGzip(t, makeTar(t, file{"one", "1"})), -8), "r [damaged] damaged 2048; r!/one []  1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var got []string
+			x := archive.New(evidence.Limits{}, &memorySpool{})
+			err := x.Expand(context.Background(), rootEntry("r"), bytes.NewReader(tc.content), int64(len(tc.content)), func(e *evidence.Entry) error {
+				var codes []string
+				for _, f := range e.Findings {
+					codes = append(codes, f.Code)
+				}
+				line := fmt.Sprintf("%s %v", strings.TrimPrefix(string(e.Path), "/r!/"), codes)
+				if e.Open != nil {
+					n, code := readAll(t, e)
+					line += fmt.Sprintf(" %s %d", code, n)
+				}
+				got = append(got, line)
+				return nil
+			})
+			if all := strings.Join(got, "; "); err != nil || all != tc.want {
+				t.Errorf("got  %s, %v\nwant %s", all, err, tc.want)
+			}
+		})
+	}
+}
