@@ -92,7 +92,11 @@ func (w *walker) tellClusters(it *item, f *file, s *stream) {
 	if s.mappedBytes() > s.heldBytes() {
 		it.find(tutela.FindingTruncated, "clusters lie behind the end of the image")
 	}
-	if f.inUse() || w.bitmap == nil || s.mappedBytes() > w.deleted.left {
+	if f.inUse() || w.bitmap == nil {
+		return
+	}
+	if !w.checked.take(s.mappedBytes()) {
+		it.find(tutela.FindingLimit, "not known whether it is overwritten: deleted files claim too many clusters")
 		return
 	}
 	used, all, err := w.bitmap.overwritten(s)

@@ -212,3 +212,32 @@ func compareSleuthKit(t *testing.T, path string, img []byte) {
 		t.Errorf("not in the listing: %s", row)
 	}
 }
+
+// TestTruth holds each image against what was written to it by the program that
+// made it: every file and stream, allocated, with its bytes.
+func TestTruth(t *testing.T) {
+	truths, err := filepath.Glob("testdata/*.truth.tsv")
+	if err != nil || len(truths) == 0 {
+		t.Fatalf("no truth: %v", err)
+	}
+	for _, path := range truths {
+		name := strings.TrimSuffix(filepath.Base(path), ".truth.tsv") + ".ntfs"
+		t.Run(name, func(t *testing.T) {
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := map[string]bool{}
+			for _, o := range walkAll(t, mustOpen(t, image(t, name)), evidence.Limits{}) {
+				if o.State == tutela.Allocated && o.Kind == tutela.File && o.failure == nil {
+					found[fmt.Sprintf("%s\t%d\t%x", o.Path[1:], o.Size, sha256.Sum256(o.bytes))] = true
+				}
+			}
+			for line := range strings.Lines(string(raw)) {
+				if !found[strings.TrimSuffix(line, "\n")] {
+					t.Errorf("missing: %s", line)
+				}
+			}
+		})
+	}
+}

@@ -26,6 +26,7 @@ type walker struct {
 	badSeen map[string]int
 
 	deleted budget // bytes of deleted content
+	checked budget // bytes of clusters of deleted files held against the bitmap
 	claimed budget // bytes of clusters that files in use have
 	lists   budget // bytes of non-resident attribute lists
 
@@ -74,6 +75,7 @@ func newWalker(fs *FileSystem, limits evidence.Limits, visit func(*evidence.Entr
 		bad:        map[string][]int64{},
 		badSeen:    map[string]int{},
 		deleted:    budget{times(fs.held(), limits.DeletedFactor)},
+		checked:    budget{times(fs.held(), limits.DeletedFactor+1)},
 		claimed:    budget{times(fs.held(), 2)},
 		lists:      budget{fs.held()},
 	}
