@@ -88,3 +88,9 @@ func (p LogProof) Verify(entry []byte, keys *LogKeys) (Checkpoint, error) {
 	}
 	return c, VerifyInclusion(c.Root, c.Size, p.Index, Leaf(entry), p.Path)
 }
+
+// VerifyEvent is [LogProof.Verify] for the entry that commits to an event's
+// body, which o opens.
+func (p LogProof) VerifyEvent(o Opening, keys *LogKeys) (Checkpoint, error) {
+	return p.Verify(Entry(o.Leaf()), keys)
+}

@@ -130,8 +130,9 @@ func verifierKey(name string, alg byte, key []byte) string {
 // ParseVerifierKey reads a vkey of type Ed25519 (0x01) or ML-DSA-44 (0x06),
 // C2SP signed-note, "Verifier keys". Only the canonical text is accepted.
 func ParseVerifierKey(vkey string) (note.Verifier, error) {
-	name, _, _ := strings.Cut(vkey, "+")
-	material, err := base64.StdEncoding.DecodeString(vkey[strings.LastIndexByte(vkey, '+')+1:])
+	name, rest, _ := strings.Cut(vkey, "+")
+	_, text, _ := strings.Cut(rest, "+")
+	material, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(material) == 0 || !validName(name) {
 		return nil, fmt.Errorf("malformed verifier key %.40q", vkey)
 	}

@@ -1,0 +1,416 @@
+//go:build unix
+
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/transparency-dev/tessera"
+	"github.com/transparency-dev/tessera/api/layout"
+	"github.com/transparency-dev/tessera/storage/posix"
+	"tutela"
+	"tutela/internal/ledger/check"
+)
+
+// Log is an agency log that grows: one entry for each event of the lab. It is
+// safe for concurrent use by one process.
+//
+// The way of an event, and what a crash leaves at each step:
+//
+//  1. the body is committed to "bodies", durably: the commit point of [Tree].
+//     Before it nothing happened. From then on the event counts: whoever opens
+//     the log next carries out the steps that are missing
+//  2. Tessera writes the entry into a bundle and the hashes into tiles, durably.
+//     They are not read until step 3, and are written again after a crash
+//  3. Tessera writes its tree state, durably: the entry has its index, which is
+//     the body's. An entry cannot be sequenced twice, since opening sequences
+//     only the bodies that lie behind the tree state
+//  4. Tessera has the checkpoint signed and puts it in place, durably. The
+//     signers sign only the roots that the bodies lead to (see [rootGuard]), so
+//     that no fault in tiles or tree state can get a signature
+//  5. the checkpoint is read back and verified, and Append returns
+type Log struct {
+	LogReader
+	guard    *rootGuard
+	tiles    tessera.LogReader
+	appender *tessera.Appender
+	stop     func(context.Context) error
+
+	mu     sync.Mutex // guards what is below, and the order of bodies and entries
+	bodies *Tree
+	edge   *check.Edge // of the log, all bodies included
+	byKey  map[string]uint64
+	failed error // sticky: the log must be opened anew
+}
+
+const (
+	// checkpointInterval is the least that Tessera's POSIX driver allows
+	// between two checkpoints: the latency of an Append that follows another.
+	checkpointInterval = 100 * time.Millisecond
+	// publishTimeout bounds the wait for a checkpoint, which takes about 0.1 s.
+	publishTimeout = 30 * time.Second
+	pollInterval   = time.Millisecond
+)
+
+// CreateLog makes an empty log in dir and opens it. It refuses a folder that
+// holds one (fs.ErrExist) and file systems of other machines
+// ([ErrNetworkFolder]). ctx bounds the making, not the life of the log.
+//
+// Tessera reports to the process-wide logger of k8s.io/klog, which writes to
+// standard error until the program directs it elsewhere.
+func CreateLog(ctx context.Context, dir string, keys *Keys) (*Log, error) {
+	if err := createLog(dir, keys); err != nil {
+		return nil, fmt.Errorf("create agency log: %w", err)
+	}
+	return OpenLog(ctx, dir, keys)
+}
+
+// createLog makes the tree of bodies. Tessera makes its folder when the log is
+// opened for the first time, also if the power goes in between.
+func createLog(dir string, keys *Keys) error {
+	bodies, err := CreateTree(filepath.Join(dir, bodiesName), keys.bodies)
+	if err != nil {
+		return err
+	}
+	defer bodies.Close()
+	return syncFolder(dir)
+}
+
+// OpenLog opens a log to go on with it, and brings to its end what a crash cut
+// short. It returns [ErrWrongKey] if the log is another lab's, and [ErrDamaged]
+// if anything that was acknowledged is missing or changed.
+func OpenLog(ctx context.Context, dir string, keys *Keys) (*Log, error) {
+	r, err := newLogReader(dir, keys)
+	if err != nil {
+		return nil, fmt.Errorf("open agency log: %w", err)
+	}
+	l := &Log{LogReader: *r}
+	if err := l.open(ctx); err != nil {
+		return nil, fmt.Errorf("open agency log in %s: %w", dir, errors.Join(err, l.Close()))
+	}
+	return l, nil
+}
+
+func (l *Log) open(ctx context.Context) (err error) {
+	head, err := l.head()
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !fresh {
+		return err
+	}
+	if l.bodies, err = OpenTree(filepath.Join(l.dir, bodiesName), l.keys.bodies); err != nil {
+		return err
+	}
+	if fresh {
+		if l.bodies.Size() > 0 {
+			return fmt.Errorf("%w: %d events and no checkpoint", ErrDamaged, l.bodies.Size())
+		}
+		head.Root = check.EmptyRoot()
+	}
+	if l.edge, err = decodeEdge(l.bodies.Cursor(), l.bodies.Size()); err != nil {
+		return err
+	}
+	l.guard = &rootGuard{roots: map[uint64]check.Hash{l.edge.Size(): l.edge.Root()}}
+	if err := l.admitRoots(head); err != nil {
+		return err
+	}
+	if err := l.startTessera(); err != nil {
+		return err
+	}
+	return l.resume(ctx, head)
+}
+
+// admitRoots makes sure that the signed head follows from the bodies, and lets
+// the signers sign every size from there to the last body.
+func (l *Log) admitRoots(head Head) error {
+	if head.Size > l.edge.Size() {
+		return fmt.Errorf("%w: %d entries and %d bodies", ErrDamaged, head.Size, l.edge.Size())
+	}
+	if head.Size < l.edge.Size() {
+		if err := l.recallRoots(head.Size); err != nil {
+			return err
+		}
+	}
+	if want := l.guard.roots[head.Size]; head.Root != want {
+		return fmt.Errorf("%w: the bodies lead to root %s, the signed one is %s", ErrDamaged, want, head.Root)
+	}
+	return nil
+}
+
+// recallRoots makes the roots of the sizes from size on again from the leaves
+// of all bodies: after a crash only.
+func (l *Log) recallRoots(size uint64) error {
+	bodies, err := ReadTree(filepath.Join(l.dir, bodiesName), l.keys.bodies)
+	if err != nil {
+		return err
+	}
+	defer bodies.Close()
+	var edge check.Edge
+	for {
+		if edge.Size() >= size {
+			l.guard.admit(edge.Size(), edge.Root())
+		}
+		if edge.Size() == bodies.Size() {
+			break
+		}
+		commitment, err := bodies.Leaf(edge.Size())
+		if err != nil {
+			return err
+		}
+		edge.Append(check.Leaf(check.Entry(commitment)))
+	}
+	if edge.Root() != l.edge.Root() {
+		return fmt.Errorf("%w: the leaves of the bodies lead to another root than their last commit", ErrDamaged)
+	}
+	return nil
+}
+
+func (l *Log) startTessera() error {
+	ed, ml, err := l.keys.signers()
+	if err != nil {
+		return err
+	}
+	// The driver's life is the log's, so it does not get the caller's context.
+	ctx, cancel := context.WithCancel(context.Background())
+	driver, err := posix.New(ctx, posix.Config{Path: filepath.Join(l.dir, tilesName)})
+	if err != nil {
+		cancel()
+		return err
+	}
+	options := tessera.NewAppendOptions().
+		WithCheckpointSigner(l.guard.over(ed), l.guard.over(ml)).
+		WithBatching(1, checkpointInterval).
+		WithCheckpointInterval(checkpointInterval).
+		WithCheckpointRepublishInterval(0)
+	appender, shutdown, reader, err := tessera.NewAppender(ctx, driver, options)
+	if err != nil {
+		cancel()
+		return err
+	}
+	l.appender, l.tiles = appender, reader
+	l.stop = func(ctx context.Context) error {
+		defer cancel()
+		return shutdown(ctx)
+	}
+	return nil
+}
+
+// resume sequences the bodies that have no entry yet, and waits until the
+// checkpoint covers all.
+func (l *Log) resume(ctx context.Context, head Head) error {
+	entries, err := l.tiles.IntegratedSize(ctx)
+	if err != nil {
+		return err
+	}
+	if entries < head.Size || entries > l.bodies.Size() {
+		return fmt.Errorf("%w: %d entries are sequenced, %d are signed, and there are %d bodies", ErrDamaged, entries, head.Size, l.bodies.Size())
+	}
+	for ; entries < l.bodies.Size(); entries++ {
+		var leaf [leafSize]byte
+		if _, err := l.bodies.leaves.ReadAt(leaf[:], int64(entries)*leafSize); err != nil {
+			return fmt.Errorf("read leaf %d of bodies: %w", entries, err)
+		}
+		if err := l.sequence(entries, l.add(ctx, check.Hash(leaf[:32]))); err != nil {
+			return err
+		}
+	}
+	if head.Signed != nil && head.Size == entries {
+		return nil
+	}
+	return l.awaitCheckpoint(ctx, entries)
+}
+
+func (l *Log) add(ctx context.Context, commitment check.Hash) tessera.IndexFuture {
+	return l.appender.Add(ctx, tessera.NewEntry(check.Entry(commitment)))
+}
+
+// sequence waits until Tessera has given an entry its index, and makes sure
+// that it is the one it must have.
+func (l *Log) sequence(want uint64, future tessera.IndexFuture) error {
+	got, err := future()
+	if err != nil {
+		return fmt.Errorf("sequence entry %d: %w", want, err)
+	}
+	if got.Index != want {
+		return fmt.Errorf("%w: entry %d was sequenced as %d: somebody else writes to this log", ErrDamaged, want, got.Index)
+	}
+	return nil
+}
+
+// Append adds an event and returns its index when it is durable and covered by
+// a signed checkpoint: after some 20 ms, or up to 0.2 s if another came just
+// before. An event whose Key is that of an earlier one is not added again: the
+// first one's index is returned. An empty Key is like no other. If ctx ends, the
+// event may be added nevertheless; after any other error the log takes no more,
+// and opening it again settles what became of the event.
+func (l *Log) Append(ctx context.Context, ev tutela.Event) (uint64, error) {
+	index, err := l.append(ctx, ev)
+	if err == nil {
+		err = l.awaitCheckpoint(ctx, index+1)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("append %s to agency log: %w", ev.Kind, err)
+	}
+	return index, nil
+}
+
+// append carries out steps 1 to 3 for an event, or finds it.
+func (l *Log) append(ctx context.Context, ev tutela.Event) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed != nil {
+		return 0, l.failed
+	}
+	if err := l.indexKeys(); err != nil {
+		return 0, err
+	}
+	if index, ok := l.byKey[ev.Key]; ok && ev.Key != "" {
+		return index, nil
+	}
+	index := l.bodies.Size()
+	if l.failed = l.admit(ctx, index, AppendEvent(nil, &ev)); l.failed != nil {
+		return 0, l.failed
+	}
+	l.byKey[ev.Key] = index
+	return index, nil
+}
+
+// admit carries out steps 1 to 3 for a body.
+func (l *Log) admit(ctx context.Context, index uint64, body []byte) error {
+	seed := l.keys.bodies.at(index)
+	commitment := check.SaltedLeaf(seed.salt(), body)
+	if err := l.bodies.Append(body); err != nil {
+		return err
+	}
+	l.edge.Append(check.Leaf(check.Entry(commitment)))
+	if err := l.bodies.Commit(encodeEdge(l.edge)); err != nil {
+		return err
+	}
+	l.guard.admit(l.edge.Size(), l.edge.Root())
+	return l.sequence(index, l.add(ctx, commitment))
+}
+
+// indexKeys reads the keys of all events, before the first Append.
+func (l *Log) indexKeys() error {
+	if l.byKey != nil {
+		return nil
+	}
+	bodies, err := ReadTree(filepath.Join(l.dir, bodiesName), l.keys.bodies)
+	if err != nil {
+		return err
+	}
+	defer bodies.Close()
+	byKey := make(map[string]uint64, bodies.Size())
+	var index uint64
+	for body, err := range bodies.Bodies(0) {
+		if err != nil {
+			return err
+		}
+		ev, err := DecodeEvent(body)
+		if err != nil {
+			return fmt.Errorf("event %d: %w", index, err)
+		}
+		if _, known := byKey[ev.Key]; !known {
+			byKey[ev.Key] = index
+		}
+		index++
+	}
+	l.byKey = byKey
+	return nil
+}
+
+// awaitCheckpoint waits until a checkpoint covers size entries, verifies it and
+// makes sure that its name is durable. Tessera would tell, but looks no more
+// often than it is asked to, and asks no signature.
+func (l *Log) awaitCheckpoint(ctx context.Context, size uint64) error {
+	limit, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	for !l.covers(size) {
+		select {
+		case <-limit.Done():
+			return errors.Join(fmt.Errorf("wait for a checkpoint of %d entries: %w", size, limit.Err()), l.guard.refusal())
+		case <-time.After(pollInterval):
+		}
+	}
+	head, err := l.head()
+	if err != nil {
+		return err
+	}
+	if err := l.guard.check(head.Checkpoint); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Join(l.dir, tilesName))
+}
+
+// covers reports whether the checkpoint in place is of size entries or more. It
+// looks at no signature.
+func (l *Log) covers(size uint64) bool {
+	signed, err := os.ReadFile(l.tile(layout.CheckpointPath))
+	if err != nil {
+		return false
+	}
+	c, err := check.ParseCheckpoint(noteText(signed))
+	return err == nil && c.Size >= size
+}
+
+// Close waits until a checkpoint covers everything and lets go of the log.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	if l.stop != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
+		defer cancel()
+		err, l.stop = l.stop(ctx), nil
+	}
+	if l.bodies != nil {
+		err = errors.Join(err, l.bodies.Close())
+		l.bodies = nil
+	}
+	if l.failed == nil {
+		l.failed = fmt.Errorf("agency log: %w", fs.ErrClosed)
+	}
+	if err != nil {
+		return fmt.Errorf("close agency log: %w", err)
+	}
+	return nil
+}
+
+// The cursor of the bodies is the right edge of the log over their entries: its
+// size as 8 bytes, big-endian, and the roots of its perfect subtrees.
+
+func encodeEdge(e *check.Edge) []byte {
+	b := binary.BigEndian.AppendUint64(nil, e.Size())
+	for _, n := range e.Nodes() {
+		b = append(b, n[:]...)
+	}
+	return b
+}
+
+func decodeEdge(b []byte, size uint64) (*check.Edge, error) {
+	if len(b) == 0 && size == 0 {
+		return new(check.Edge), nil
+	}
+	if len(b) < 8 || len(b)%32 != 8 || binary.BigEndian.Uint64(b) != size {
+		return nil, fmt.Errorf("%w: the bodies are not those of a log", ErrDamaged)
+	}
+	var nodes []check.Hash
+	for b = b[8:]; len(b) > 0; b = b[32:] {
+		nodes = append(nodes, check.Hash(b))
+	}
+	edge, err := check.NewEdge(size, nodes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrDamaged, err)
+	}
+	return edge, nil
+}

@@ -1,0 +1,116 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/transparency-dev/tessera/api/layout"
+	"tutela/internal/ledger/check"
+)
+
+// Verify checks the whole log: the signatures of its checkpoint, that every
+// body opens what its entry commits to, that every tile follows from the
+// entries, and the root from the tiles. It lists what does not agree, at most
+// 100 problems. The error is about reading, not about what was read.
+func (r *LogReader) Verify(ctx context.Context) ([]Problem, error) {
+	var found problems
+	h, bodies, err := r.snapshot()
+	if err != nil {
+		found.add(-1, "%v", err)
+		return found, nil
+	}
+	defer bodies.Close()
+	unopened, err := bodies.Verify(ctx, nil)
+	if err != nil {
+		return found, fmt.Errorf("verify agency log: %w", err)
+	}
+	for _, p := range unopened {
+		found.add(p.Index, "body: %s", p.What)
+	}
+	t := &tileCheck{ctx: ctx, r: r, found: &found}
+	for from := uint64(0); from < h.Size; from += layout.TileWidth {
+		if err := ctx.Err(); err != nil {
+			return found, err
+		}
+		leaves, err := bodies.readLeaves(from, min(from+layout.TileWidth, h.Size))
+		if err != nil {
+			return found, fmt.Errorf("verify agency log: %w", err)
+		}
+		t.entries(from, leaves)
+	}
+	t.finish()
+	if root := t.edge.Root(); root != h.Root {
+		found.add(-1, "the entries lead to root %s, the signed one is %s", root, h.Root)
+	}
+	return found, nil
+}
+
+// tileCheck makes the tiles of a log again and compares them.
+type tileCheck struct {
+	ctx    context.Context
+	r      *LogReader
+	found  *problems
+	edge   check.Edge
+	levels [][]check.Hash // the tile being filled at each level
+	done   []uint64       // how many full tiles lie before it
+}
+
+// entries compares one bundle of entries with what they must commit to, and
+// adds their leaves to the tiles.
+func (t *tileCheck) entries(from uint64, want leafTable) {
+	got, err := t.r.readEntries(from/layout.TileWidth, want.count())
+	if err != nil {
+		t.found.add(int64(from), "entries from here on: %v", err)
+	}
+	for i := range want.count() {
+		entry := check.Entry(want.hash(i))
+		if err == nil && !bytes.Equal(got[i], entry) {
+			t.found.add(int64(from)+int64(i), "the entry commits to another body")
+		}
+		leaf := check.Leaf(entry)
+		t.edge.Append(leaf)
+		t.add(0, leaf)
+	}
+}
+
+func (t *tileCheck) add(level int, h check.Hash) {
+	if level == len(t.levels) {
+		t.levels, t.done = append(t.levels, nil), append(t.done, 0)
+	}
+	t.levels[level] = append(t.levels[level], h)
+	if len(t.levels[level]) < layout.TileWidth {
+		return
+	}
+	root := t.compare(level)
+	t.levels[level] = t.levels[level][:0]
+	t.done[level]++
+	t.add(level+1, root)
+}
+
+// finish compares the tiles on the right edge.
+func (t *tileCheck) finish() {
+	for level, hashes := range t.levels {
+		if len(hashes) > 0 {
+			t.compare(level)
+		}
+	}
+}
+
+// compare holds the tile being filled against its file and returns its root.
+func (t *tileCheck) compare(level int) check.Hash {
+	var edge check.Edge
+	var want []byte
+	for _, h := range t.levels[level] {
+		edge.Append(h)
+		want = append(want, h[:]...)
+	}
+	got, err := t.r.readTile(t.ctx, uint64(level), t.done[level], uint8(len(t.levels[level])))
+	switch {
+	case err != nil:
+		t.found.add(-1, "tile %d of level %d: %v", t.done[level], level, err)
+	case len(got) < len(want) || !bytes.Equal(got[:len(want)], want):
+		t.found.add(-1, "tile %d of level %d does not follow from the entries", t.done[level], level)
+	}
+	return edge.Root()
+}
