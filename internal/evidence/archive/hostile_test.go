@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"runtime"
@@ -299,5 +300,161 @@ func TestDamageIsFound(t *testing.T) {
 				t.Errorf("got  %s, %v\nwant %s", all, err, tc.want)
 			}
 		})
+	}
+}
+
+// Headers may ask for a window of 64 MiB in a file of a few bytes.
+func TestMemoryFollowsTheInput(t *testing.T) {
+	zst := "\x28\xb5\x2f\xfd\x00\x80\x29\x00\x00hello"
+	xz, err := os.ReadFile("testdata/xz-sha256.tar.xz") // xz -9e: a dictionary of 64 MiB
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name    string
+		content []byte
+		most    uint64
+	}{
+		{"zstd", []byte(zst), 1 << 20}, // refused: no writer asks for so much of so little
+		{"xz", xz, 8 << 20},
+		{"zip directory", slices.Concat([]byte("PK\x03\x04"), make([]byte, 40), []byte("PK\x05\x06\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")), 1 << 20},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got := expand(t, tc.content, evidence.Limits{})
+		runtime.ReadMemStats(&after)
+		if allocated := after.TotalAlloc - before.TotalAlloc; allocated > tc.most {
+			t.Errorf("%s: allocated %d bytes for %d, %v", tc.name, allocated, len(tc.content), got.paths)
+		}
+	}
+}
+
+func TestTooWideWindowIsUnsupported(t *testing.T) {
+	got := expand(t, []byte("\x28\xb5\x2f\xfd\x00\x90\x29\x00\x00hello"), evidence.Limits{})
+	if got.findings["read: "+tutela.FindingUnsupported] != 1 {
+		t.Errorf("findings %v", got.findings)
+	}
+}
+
+func TestNamesAreLabels(t *testing.T) {
+	content := makeZip(t, zip.Store, file{"//etc/passwd", "1"}, file{"../../up", "2"}, file{`C:\windows`, "3"}, file{"lat\xefn1", "4"}, file{strings.Repeat("n", 300), "5"}, file{"", "6"})
+	got := expand(t, content, evidence.Limits{NameBytes: 100})
+	want := []string{"/r!/etc/passwd", "/r!/../../up", `/r!/C:\windows`, "/r!/lat\xefn1", "/r!/" + strings.Repeat("n", 96), "/r!/"}
+	if !slices.Equal(got.paths, want) || got.findings[tutela.FindingLimit] != 1 {
+		t.Errorf("got %q, findings %v", got.paths, got.findings)
+	}
+}
+
+func TestUnicodeNameField(t *testing.T) {
+	fieldFor := func(name string, crc uint32, unicode string) []byte {
+		b := binary.LittleEndian.AppendUint16(nil, 0x7075)
+		b = binary.LittleEndian.AppendUint16(b, uint16(5+len(unicode)))
+		b = binary.LittleEndian.AppendUint32(append(b, 1), crc)
+		return append(b, unicode...)
+	}
+	for _, tc := range []struct {
+		name, unicode string
+		crc           uint32
+		lies          bool
+	}{
+		{"caf\x82", "café", crc32.ChecksumIEEE([]byte("caf\x82")), false},
+		{"caf\x82", "café", 7, true},
+		{"holiday.jpg", "other.jpg", crc32.ChecksumIEEE([]byte("holiday.jpg")), true},
+		{"same", "same", crc32.ChecksumIEEE([]byte("same")), false},
+	} {
+		var b bytes.Buffer
+		w := zip.NewWriter(&b)
+		if _, err := w.CreateHeader(&zip.FileHeader{Name: tc.name, NonUTF8: true, Extra: fieldFor(tc.name, tc.crc, tc.unicode)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got := expand(t, b.Bytes(), evidence.Limits{})
+		if lies := got.findings[tutela.FindingDamaged] > 0; lies != tc.lies || got.paths[0] != "/r!/"+tc.name {
+			t.Errorf("%q and %q: findings %v, path %q", tc.name, tc.unicode, got.findings, got.paths)
+		}
+	}
+}
+
+func TestErrorsOfOthersComeBack(t *testing.T) {
+	content := makeZip(t, zip.Deflate, file{"a.gz", string(makeGzip(t, []byte("text")))}, file{"b", "b"})
+	run := func(ctx context.Context, spool archive.Spool, visit func(*evidence.Entry) error) error {
+		return archive.New(evidence.Limits{}, spool).Expand(ctx, rootEntry("r"), bytes.NewReader(content), int64(len(content)), visit)
+	}
+	nothing := func(*evidence.Entry) error { return nil }
+
+	stop := errors.New("stop")
+	if err := run(context.Background(), &memorySpool{}, func(*evidence.Entry) error { return stop }); err != stop {
+		t.Errorf("error of visit came back as %v", err)
+	}
+	if err := run(context.Background(), brokenSpool{stop}, nothing); !errors.Is(err, stop) {
+		t.Errorf("error of the spool came back as %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := run(ctx, &memorySpool{}, nothing); !errors.Is(err, context.Canceled) {
+		t.Errorf("under an ended context: %v", err)
+	}
+	err := archive.New(evidence.Limits{}, nil).Expand(context.Background(), rootEntry("r"), strings.NewReader("plain text"), 10, nothing)
+	if !errors.Is(err, evidence.ErrNotThis) {
+		t.Errorf("plain text: %v", err)
+	}
+}
+
+type brokenSpool struct{ err error }
+
+func (b brokenSpool) Put(context.Context, io.Reader, int64) (archive.Spooled, error) {
+	return nil, b.err
+}
+
+// A member is decompressed once, also when it is an archive that both the
+// visitor and the walk inside read.
+func TestOneDecompression(t *testing.T) {
+	spool := &memorySpool{}
+	inner := makeZip(t, zip.Deflate, file{"a", strings.Repeat("text ", 5000)})
+	content := countingReaderAt{bytes.NewReader(makeGzip(t, inner)), new(int64)}
+	size := content.r.Size()
+	x := archive.New(evidence.Limits{}, spool)
+	err := x.Expand(context.Background(), rootEntry("r"), content, size, func(e *evidence.Entry) error {
+		_, code := readAll(t, e)
+		if code != "" {
+			t.Errorf("%s: %s", e.Path, code)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The head for Detect and the name are read once more.
+	if spool.put != 1 || *content.n > size+archive.HeadBytes {
+		t.Errorf("%d spooled, %d bytes read of %d", spool.put, *content.n, size)
+	}
+}
+
+type countingReaderAt struct {
+	r *bytes.Reader
+	n *int64
+}
+
+func (c countingReaderAt) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.r.ReadAt(p, off)
+	*c.n += int64(n)
+	return n, err
+}
+
+// A sparse file can claim exabytes of holes in a few blocks.
+func TestSparseTarIsBounded(t *testing.T) {
+	b := makeTar(t, file{"sparse", strings.Repeat("x", 512)})
+	h := b[:512]
+	h[156] = 'S'
+	copy(h[257:], "ustar  \x00")
+	clear(h[345:512])
+	copy(h[386:], "00000000000\x0000000001000\x00")                   // 512 bytes at 0
+	copy(h[483:], "\x80\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00") // of 2^60, in base 256
+	h = mendTar(b)
+	got := expand(t, h, evidence.Limits{RatioAfter: 1 << 20})
+	if got.findings["read: "+tutela.FindingBomb] != 1 || got.read < 1<<19 || got.read > 4<<20 {
+		t.Errorf("%q, read %d, findings %v", got.paths, got.read, got.findings)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"compress/bzip2"
 	"compress/gzip"
 	"encoding/binary"
+	"errors"
 	"io"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ func (l *listing) stream(head []byte) error {
 		case XZ:
 			return io.NopCloser(newXZ(section, l.size)), nil
 		}
-		return newZstd(section)
+		return newZstd(section, l.size)
 	}
 	return l.member(m)
 }
@@ -138,10 +139,27 @@ func (g *gzipReader) trailing() {
 // much, zstd no more up to level 19.
 const maxWindow = 64 << 20
 
-func newZstd(r io.Reader) (io.ReadCloser, error) {
-	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+// zstdReader names the one error that says "too much" and not "wrong".
+type zstdReader struct{ io.ReadCloser }
+
+// newZstd decodes a stream of so many compressed bytes. The module allocates
+// the window a header asks for before it has read a block, so a small stream is
+// allowed a small one: 8 MiB, which level 19 asks for when it does not know the
+// size, or what the stream could fill. A block of 4 bytes gives at most 128 KiB
+// (RFC 8878 3.1.1.2).
+func newZstd(r io.Reader, compressed int64) (io.ReadCloser, error) {
+	window := max(8<<20, min(maxWindow, compressed*(128<<10)/4))
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(window)))
 	if err != nil {
 		return nil, err
 	}
-	return z.IOReadCloser(), nil
+	return zstdReader{z.IOReadCloser()}, nil
+}
+
+func (z zstdReader) Read(p []byte) (int, error) {
+	n, err := z.ReadCloser.Read(p)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		err = unsupported("zstd: %v", err)
+	}
+	return n, err
 }

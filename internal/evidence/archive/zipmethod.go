@@ -24,7 +24,7 @@ var zipMethods = map[uint16]func(z *zipMember, data *io.SectionReader) (io.ReadC
 		return io.NopCloser(bzip2.NewReader(data)), nil
 	},
 	14: newZipLZMA,
-	93: func(_ *zipMember, data *io.SectionReader) (io.ReadCloser, error) { return newZstd(data) },
+	93: func(_ *zipMember, data *io.SectionReader) (io.ReadCloser, error) { return newZstd(data, data.Size()) },
 	95: func(_ *zipMember, data *io.SectionReader) (io.ReadCloser, error) {
 		return io.NopCloser(newXZ(data, data.Size())), nil
 	},
