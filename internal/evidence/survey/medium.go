@@ -1,0 +1,318 @@
+package survey
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"tutela"
+	"tutela/internal/evidence"
+	"tutela/internal/evidence/image"
+	"tutela/internal/evidence/volume"
+)
+
+// medium is an image taken apart. It is not changed after newMedium.
+type medium struct {
+	path    string
+	kind    string
+	size    int64           // bytes
+	src     evidence.Source // nil for a container
+	closer  io.Closer       // of src; nil for a container
+	chain   []tutela.Locator
+	table   volume.Table
+	volumes []part
+}
+
+// part is a partition, or the whole of an image without a table.
+type part struct {
+	Volume
+	src    evidence.Source
+	chain  []tutela.Locator
+	fs     evidence.FileSystem // nil if no reader lists it
+	number string              // "" for the whole image
+}
+
+func newMedium(path string, img *image.Image, readers []reader) *medium {
+	m := &medium{path: path, kind: "image", size: img.Size(), src: img, closer: img, chain: img.Chain()}
+	m.examine(readers)
+	return m
+}
+
+// newContainer stands for a file of size bytes that was recognised and cannot be
+// read; cause names it.
+func newContainer(path string, size int64, cause error) *medium {
+	chain := []tutela.Locator{{Layer: "container", At: filepath.Base(path)}}
+	whole := part{Volume: Volume{Length: size, FileSystem: "unknown"}, chain: chain}
+	whole.find(tutela.FindingUnsupported, cause.Error())
+	return &medium{path: path, kind: "container", size: size, chain: chain, volumes: []part{whole}}
+}
+
+// Close closes the image, if there is one to close.
+func (m *medium) Close() error {
+	if m.closer == nil {
+		return nil
+	}
+	return m.closer.Close()
+}
+
+// recognised reports whether the bytes alone say that this is an image.
+func (m *medium) recognised() bool {
+	for _, v := range m.volumes {
+		if v.FileSystem != "unknown" || v.number != "" && v.Length > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// examine finds the volumes and opens the file system of each.
+func (m *medium) examine(readers []reader) {
+	table, err := volume.Read(m.src)
+	if err != nil || table.Scheme == "" {
+		m.volumes = []part{m.whole(readers)}
+		return
+	}
+	m.table = *table
+	m.spanning(readers)
+	for _, p := range table.Partitions {
+		m.volumes = append(m.volumes, m.partition(p, readers))
+	}
+	m.mentionBare()
+}
+
+// whole is the image as one volume.
+func (m *medium) whole(readers []reader) part {
+	p := part{Volume: Volume{Length: m.size}, src: m.src, chain: m.chain}
+	p.open(readers)
+	return p
+}
+
+func (m *medium) partition(v volume.Partition, readers []reader) part {
+	number := strconv.Itoa(v.Number)
+	p := part{
+		Volume: Volume{Number: v.Number, Offset: v.Start, Length: v.Length, Type: v.Type, Name: v.Name, Findings: slices.Clip(v.Findings)},
+		src:    evidence.Section(m.src, v.Start, v.Length),
+		chain:  m.step(number, v.Start, v.Length),
+		number: number,
+	}
+	p.open(readers)
+	return p
+}
+
+// step is the chain to a stretch of a partitioned disk.
+func (m *medium) step(what string, offset, length int64) []tutela.Locator {
+	at := fmt.Sprintf("%s @ %d+%d", what, offset, length)
+	return slices.Clip(append(slices.Clone(m.chain), tutela.Locator{Layer: m.table.Scheme, At: at}))
+}
+
+// spanning adds a file system that covers the disk, partitions and all, and that
+// no partition mentions: the installation discs of Debian are such.
+func (m *medium) spanning(readers []reader) {
+	for _, r := range readers {
+		if r.spans == 0 || m.claimed(r.spans) {
+			continue
+		}
+		if whole := m.whole([]reader{r}); whole.fs != nil {
+			whole.find(tutela.FindingDamaged, r.name+" covers the whole disk and the partition table does not mention it")
+			m.volumes = append(m.volumes, whole)
+		}
+	}
+}
+
+func (m *medium) claimed(offset int64) bool {
+	return slices.ContainsFunc(m.table.Partitions, func(p volume.Partition) bool {
+		return p.Start <= offset && offset < p.Start+p.Length
+	})
+}
+
+// mentionBare says so if the disk also begins like a file system. It was made
+// before the partitions or after them (mkfs on a whole disk leaves the backup of
+// a GPT at its end); the table alone cannot tell, so neither is hidden.
+func (m *medium) mentionBare() {
+	if m.claimed(0) {
+		return
+	}
+	if name := nameOnly(m.src); name != "" {
+		m.table.Findings = append(m.table.Findings, tutela.Finding{
+			Code: tutela.FindingDamaged, Detail: "the disk also begins like " + name + ", which was not read",
+		})
+	}
+}
+
+// open finds who reads the volume and, where nobody does, what it is.
+func (p *part) open(readers []reader) {
+	fs, name, err := openWith(readers, p.src)
+	if err == nil {
+		p.fs, p.FileSystem, p.Listed = fs, name, true
+		return
+	}
+	var unread *evidence.ReadError
+	switch {
+	case errors.As(err, &unread):
+		p.find(tutela.FindingReadError, err.Error())
+		p.FileSystem = cmp.Or(nameOnly(p.src), "unknown")
+	case name != "":
+		p.FileSystem = name
+		p.find(codeOf(err), name+": "+err.Error())
+	default:
+		p.name()
+	}
+}
+
+func nameOnly(src evidence.Source) string {
+	name, _ := recognise(src)
+	return name
+}
+
+// name names what no reader knows.
+func (p *part) name() {
+	name, err := recognise(p.src)
+	if err != nil {
+		p.find(tutela.FindingReadError, err.Error())
+	}
+	if name == "" {
+		p.FileSystem = "unknown"
+		p.find(tutela.FindingUnsupported, "unknown: no file system was recognised")
+		return
+	}
+	p.FileSystem = name
+	p.find(tutela.FindingUnsupported, name+": no reader in this version")
+	if encrypted(name) {
+		p.find(tutela.FindingEncrypted, name)
+	}
+}
+
+func (p *part) find(code, detail string) {
+	p.Findings = append(p.Findings, tutela.Finding{Code: code, Detail: detail})
+}
+
+// codeOf is the finding for an error of a reader that knew the format.
+func codeOf(err error) string {
+	var unread *evidence.ReadError
+	switch {
+	case errors.Is(err, evidence.ErrUnsupported):
+		return tutela.FindingUnsupported
+	case errors.As(err, &unread):
+		return tutela.FindingReadError
+	}
+	return tutela.FindingDamaged
+}
+
+func (m *medium) describe() Source {
+	s := Source{
+		Path: m.path, Kind: m.kind, Size: m.size,
+		Scheme: m.table.Scheme, SectorSize: m.table.SectorSize, Gaps: m.table.Gaps, Findings: m.table.Findings,
+	}
+	for _, v := range m.volumes {
+		s.Volumes = append(s.Volumes, v.Volume)
+	}
+	return s
+}
+
+// walk visits what must be said of the disk, then each volume, then the gaps.
+func (m *medium) walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
+	if err := m.visitTable(visit); err != nil {
+		return err
+	}
+	for i := range m.volumes {
+		if err := m.volumes[i].walk(ctx, limits, visit); err != nil {
+			return err
+		}
+	}
+	for _, gap := range m.table.Gaps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := visit(m.gap(gap)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *medium) visitTable(visit func(*evidence.Entry) error) error {
+	if len(m.table.Findings) == 0 {
+		return nil
+	}
+	return visit(volumeEntry("", m.step("table", 0, m.size), m.size, m.table.Findings))
+}
+
+// walk lists the volume. Where something must be said about it, a volume entry
+// says it: before the files what was known, after them what went wrong.
+func (p *part) walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(p.Findings) > 0 {
+		if err := visit(p.entry(p.Findings)); err != nil {
+			return err
+		}
+	}
+	if p.fs == nil {
+		return nil
+	}
+	failure, stop := guardedWalk(ctx, p.fs, limits, func(e *evidence.Entry) error { return visit(p.adopt(e)) })
+	if stop != nil || failure == nil {
+		return stop
+	}
+	return visit(p.entry([]tutela.Finding{{Code: codeOf(failure), Detail: p.FileSystem + ": " + failure.Error()}}))
+}
+
+// adopt is the entry of a reader, seen from the exhibit.
+func (p *part) adopt(e *evidence.Entry) *evidence.Entry {
+	out := *e
+	out.Volume = p.number
+	out.Chain = append(p.chain, e.Chain...) // p.chain has no room: this copies
+	out.Runs = moved(e.Runs, p.Offset)
+	if e.Open != nil {
+		out.Open = guardedOpen(e.Open)
+	}
+	return &out
+}
+
+func moved(runs []tutela.Run, by int64) []tutela.Run {
+	if by == 0 {
+		return runs
+	}
+	out := slices.Clone(runs)
+	for i := range out {
+		out[i].Offset += by
+	}
+	return out
+}
+
+func (p *part) entry(findings []tutela.Finding) *evidence.Entry {
+	return volumeEntry(p.number, p.chain, p.Length, findings)
+}
+
+func volumeEntry(number string, chain []tutela.Locator, size int64, findings []tutela.Finding) *evidence.Entry {
+	return &evidence.Entry{
+		Volume: number, Path: []byte("/"), Chain: chain, Kind: tutela.Volume, State: tutela.Allocated, Size: size, Findings: slices.Clone(findings),
+	}
+}
+
+// gap is the entry of a stretch between partitions: "/$Gap/offset+length", in
+// bytes from the beginning of the image.
+func (m *medium) gap(run tutela.Run) *evidence.Entry {
+	return &evidence.Entry{
+		Path:  fmt.Appendf(nil, "/$Gap/%d+%d", run.Offset, run.Length),
+		Chain: m.step("gap", run.Offset, run.Length),
+		Kind:  tutela.Gap,
+		State: tutela.Slack,
+		Size:  run.Length,
+		Runs:  []tutela.Run{run},
+		Open: func() (evidence.Content, error) {
+			return stretch{io.NewSectionReader(m.src, run.Offset, run.Length)}, nil
+		},
+	}
+}
+
+// stretch is a content that lies in the image as it is.
+type stretch struct{ *io.SectionReader }
+
+func (stretch) Close() error { return nil }

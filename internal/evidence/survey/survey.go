@@ -1,0 +1,155 @@
+// Package survey opens what was seized and walks everything on it: it is where
+// reading evidence begins.
+//
+// Start with [Open], which takes paths of folders, single files, images and
+// block devices, then [Survey.Walk], which visits every entry, and
+// [Survey.Describe], which tells what the paths turned out to be.
+//
+// An image is taken apart into its partitions; the file system of each is
+// listed, then the gaps between them. A file is an image if its name says so
+// (.dd, .001 …) or its bytes do (a partition table, a file system, the magic of
+// a container); any other file is listed as itself.
+//
+// Promised: every byte of an image lies under an entry: a file system's, a
+// volume's that no reader understands, or a gap's. Whatever cannot be listed is
+// an entry of kind volume with a finding that names it, never an empty listing
+// and never the end of the walk. Entries come in the same order every time, so
+// that a scan resumes by counting them. A reader that panics or fails costs its
+// own volume only.
+//
+// Not promised: that a volume without a reader is searched. Its bytes are not
+// read at all; the finding says so.
+package survey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"tutela/internal/evidence"
+	"tutela/internal/evidence/folder"
+	"tutela/internal/evidence/image"
+)
+
+// Survey is opened evidence.
+type Survey struct {
+	sources []source
+}
+
+var _ evidence.FileSystem = (*Survey)(nil)
+
+// source is what stands behind one path.
+type source interface {
+	walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error
+	describe() Source
+	Close() error
+}
+
+// Open opens every path. It fails if one of them cannot be opened at all, or is
+// a split image with a part missing; what is merely damaged or not supported
+// opens and is told by the walk.
+func Open(paths []string) (*Survey, error) { return open(paths, readers()) }
+
+func open(paths []string, readers []reader) (*Survey, error) {
+	s := &Survey{}
+	for _, path := range paths {
+		src, err := openPath(path, readers)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open evidence: %w", err), s.Close())
+		}
+		s.sources = append(s.sources, src)
+	}
+	return s, nil
+}
+
+// Walk visits every entry of every path, in the order in which the paths were
+// given. It returns the first error of visit unchanged, or that of ctx.
+func (s *Survey) Walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
+	for _, src := range s.sources {
+		if err := src.walk(ctx, limits, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close releases the files. Contents cannot be opened afterwards.
+func (s *Survey) Close() error {
+	var errs []error
+	for _, src := range s.sources {
+		errs = append(errs, src.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func openPath(path string, readers []reader) (source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	mode := info.Mode()
+	switch {
+	case mode.IsDir():
+		return openFolder(path)
+	case mode.IsRegular():
+		return openFile(path, info.Size(), readers)
+	case mode&os.ModeDevice != 0 && mode&os.ModeCharDevice == 0:
+		img, err := image.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		return newMedium(path, img, readers), nil
+	}
+	return openOne(path) // a pipe, socket or terminal: recorded, not opened
+}
+
+func openFile(path string, size int64, readers []reader) (source, error) {
+	img, err := image.Open(path)
+	switch {
+	case errors.Is(err, evidence.ErrUnsupported):
+		return newContainer(path, size, err), nil
+	case err != nil:
+		return nil, err
+	}
+	m := newMedium(path, img, readers)
+	if image.Named(path) || m.recognised() {
+		return m, nil
+	}
+	if err := m.Close(); err != nil {
+		return nil, err
+	}
+	return openOne(path)
+}
+
+// files is a folder or a single file of the lab's own operating system.
+type files struct {
+	*folder.Folder
+	description Source
+}
+
+func openFolder(path string) (source, error) {
+	f, err := folder.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return files{f, Source{Path: path, Kind: "folder", Size: -1}}, nil
+}
+
+func openOne(path string) (source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := folder.OpenOne(path)
+	if err != nil {
+		return nil, err
+	}
+	return files{f, Source{Path: path, Kind: "file", Size: info.Size()}}, nil
+}
+
+func (f files) walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
+	return f.Walk(ctx, limits, visit)
+}
+
+func (f files) describe() Source { return f.description }
