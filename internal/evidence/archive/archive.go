@@ -186,8 +186,10 @@ type listing struct {
 const maxFindings = 32
 
 func (l *listing) find(code, format string, args ...any) {
-	if len(l.findings) < maxFindings {
-		l.findings = append(l.findings, tutela.Finding{Code: code, Detail: fmt.Sprintf(format, args...)})
+	f := tutela.Finding{Code: code, Detail: fmt.Sprintf(format, args...)}
+	// A member may be opened twice, and then say the same twice.
+	if len(l.findings) < maxFindings && !slices.Contains(l.findings, f) {
+		l.findings = append(l.findings, f)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -456,5 +457,95 @@ func TestSparseTarIsBounded(t *testing.T) {
 	got := expand(t, h, evidence.Limits{RatioAfter: 1 << 20})
 	if got.findings["read: "+tutela.FindingBomb] != 1 || got.read < 1<<19 || got.read > 4<<20 {
 		t.Errorf("%q, read %d, findings %v", got.paths, got.read, got.findings)
+	}
+}
+
+// centralField is where a field of the first central header lies.
+func centralField(z []byte, offset int) []byte {
+	return z[bytes.Index(z, []byte("PK\x01\x02"))+offset:]
+}
+
+func TestZipMembersThatCannotBeTrusted(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(z []byte)
+		want   map[string]int
+	}{
+		{"told too short", func(z []byte) { centralField(z, 24)[0]-- }, map[string]int{"read: damaged": 1}},
+		{"told too long", func(z []byte) { centralField(z, 24)[0]++ }, map[string]int{"read: truncated": 1}},
+		{"deflate64", func(z []byte) { centralField(z, 10)[0] = 9 }, map[string]int{"unsupported": 1, "read: unsupported": 1}},
+		{"method nobody knows", func(z []byte) { centralField(z, 10)[0] = 77 }, map[string]int{"unsupported": 1, "read: unsupported": 1}},
+		{"encrypted", func(z []byte) { centralField(z, 8)[0] |= 1 }, map[string]int{"encrypted": 1, "read: encrypted": 1}},
+		{"not a deflate stream", func(z []byte) { z[31] = 0xff }, map[string]int{"read: damaged": 1}},
+		{"compressed size beyond the archive", func(z []byte) { centralField(z, 20)[2] = 1 }, map[string]int{"truncated": 1}},
+		{"header beyond the archive", func(z []byte) { centralField(z, 42)[2] = 1 }, map[string]int{"truncated": 1, "read: truncated": 1}},
+		{"a name marked as UTF-8", func(z []byte) { z[30] = 0xff; centralField(z, 46)[0] = 0xff; centralField(z, 8)[1] |= 8 }, map[string]int{"damaged": 1}},
+		{"a Unix device", func(z []byte) { centralField(z, 5)[0] = 3; centralField(z, 38)[3] = 0x21 }, map[string]int{"not-a-file": 1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			z := makeZip(t, zip.Deflate, file{"n", strings.Repeat("some text ", 20)})
+			tc.change(z)
+			if got := expand(t, z, evidence.Limits{}); !maps.Equal(got.findings, tc.want) {
+				t.Errorf("findings %v, want %v", got.findings, tc.want)
+			}
+		})
+	}
+}
+
+func TestXZDamage(t *testing.T) {
+	whole, err := os.ReadFile("testdata/two-streams.txt.xz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		content []byte
+		want    map[string]int
+	}{
+		"whole":              {whole, map[string]int{}},
+		"cut":                {whole[:40], map[string]int{"read: truncated": 1}},
+		"stream header":      {flip(slices.Clone(whole), 9), map[string]int{"read: damaged": 1}},
+		"block header":       {flip(slices.Clone(whole), 14), map[string]int{"read: damaged": 1}},
+		"content":            {flip(slices.Clone(whole), 40), map[string]int{"read: damaged": 1}},
+		"something follows":  {append(slices.Clone(whole), "hidden behind"...), map[string]int{"read: damaged": 1}},
+		"padding that stops": {append(slices.Clone(whole), 0, 0), map[string]int{"read: truncated": 1}},
+	} {
+		if got := expand(t, tc.content, evidence.Limits{}); !maps.Equal(got.findings, tc.want) {
+			t.Errorf("%s: findings %v, want %v", name, got.findings, tc.want)
+		}
+	}
+}
+
+func TestTarSpecials(t *testing.T) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range []*tar.Header{
+		{Name: "link", Typeflag: tar.TypeSymlink, Linkname: "../x"},
+		{Name: "disk", Typeflag: tar.TypeBlock, Devmajor: 8, Devminor: 1},
+		{Name: "fifo", Typeflag: tar.TypeFifo},
+		{Name: "dir/", Typeflag: tar.TypeDir},
+	} {
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := "/r!/link\tsymlink\t0\t-\t1970-01-01T00:00:00Z\ttar: member 1 @ 512\tnot-a-file: symlink to ../x\n" +
+		"/r!/disk\tdevice\t0\t-\t1970-01-01T00:00:00Z\ttar: member 2 @ 1024\tnot-a-file: device 8, 1\n" +
+		"/r!/fifo\tpipe\t0\t-\t1970-01-01T00:00:00Z\ttar: member 3 @ 1536\tnot-a-file: pipe\n"
+	if got := list(t, "r", b.Bytes(), evidence.Limits{}); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A tar of nothing but headers that fail must not be tried for ever.
+func TestBrokenTarGivesUp(t *testing.T) {
+	block := makeTar(t, file{"a", ""})[:512]
+	block[156] = 'x' // an extended header that is never followed by a file
+	block = mendTar(block)
+	got := expand(t, bytes.Repeat(append(block, make([]byte, 512)...), 300), evidence.Limits{})
+	if got.findings[tutela.FindingLimit]+got.findings[tutela.FindingDamaged] == 0 {
+		t.Errorf("%q, findings %v", got.paths, got.findings)
 	}
 }
