@@ -144,7 +144,10 @@ func (s *Store) checkNew(name string) error {
 		return err
 	}
 	for _, n := range names {
-		if n != name && strings.EqualFold(n, name) {
+		if n == name || !strings.EqualFold(n, name) {
+			continue
+		}
+		if versions, err := s.versions(n); err != nil || len(versions) > 0 {
 			return fmt.Errorf("%w: there is a set %q already", ErrName, n)
 		}
 	}

@@ -25,7 +25,7 @@ import (
 
 // MaxRecord is the longest media record that is read, in bytes. Miniatures are
 // part of a record.
-const MaxRecord = 64 << 20
+const MaxRecord = 16 << 20
 
 // Context is what the head of a file says about it.
 type Context struct {
