@@ -3,16 +3,24 @@ package image
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 
 	"tutela/internal/evidence"
 )
+
+// UnsupportedError is the error of Open for a container that was recognised and
+// cannot be read. It wraps evidence.ErrUnsupported.
+type UnsupportedError struct {
+	Format string // "ewf (E01)", "qcow2" …
+}
+
+func (e *UnsupportedError) Error() string { return e.Format + ": no reader in this version" }
+func (e *UnsupportedError) Unwrap() error { return evidence.ErrUnsupported }
 
 // unwrap looks at what the files hold: a container is refused by name, the
 // footer of a fixed VHD is taken off, everything else is raw.
 func (img *Image) unwrap() error {
 	if name := img.container(); name != "" {
-		return fmt.Errorf("%s: no reader in this version: %w", name, evidence.ErrUnsupported)
+		return &UnsupportedError{Format: name}
 	}
 	if img.footer().fixedFor(img.size) {
 		img.size -= footerSize

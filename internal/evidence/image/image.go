@@ -41,8 +41,8 @@ var _ evidence.Source = (*Image)(nil)
 // Open opens the image that path names. For a split image path is the first
 // part (disk.001, disk.dd.000, disk.aa); the others are found beside it.
 //
-// The error wraps evidence.ErrUnsupported for a container this version
-// cannot read, and fs.ErrNotExist for a part that is missing.
+// The error wraps an [*UnsupportedError] for a container this version cannot
+// read, and fs.ErrNotExist for a part that is missing.
 func Open(path string) (*Image, error) {
 	paths, err := parts(path)
 	if err != nil {

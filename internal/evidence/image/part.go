@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"tutela"
@@ -65,8 +66,17 @@ func (p part) narrow(b []byte, off int64, done int, cause error) (int, error) {
 	bad := p.bad(b[done:], off+int64(done))
 	return done, &evidence.ReadError{
 		Run: tutela.Run{Offset: p.start + off + int64(done), Length: int64(bad)},
-		Err: fmt.Errorf("read %s: %d bytes at %d: %w", p.name, bad, off+int64(done), cause),
+		Err: fmt.Errorf("read %s: %d bytes at %d: %w", p.name, bad, off+int64(done), withoutPath(cause)),
 	}
+}
+
+// withoutPath takes the folder on this machine out of an error: what is said of
+// evidence ends up in sealed records and must be the same wherever it lies.
+func withoutPath(err error) error {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		return at.Err
+	}
+	return err
 }
 
 // good reads forward in steps and returns how many bytes come before the first

@@ -45,9 +45,9 @@ func newMedium(path string, img *image.Image, readers []reader) *medium {
 
 // newContainer stands for a file of size bytes that was recognised and cannot be
 // read; cause names it.
-func newContainer(path string, size int64, cause error) *medium {
+func newContainer(path string, size int64, cause *image.UnsupportedError) *medium {
 	chain := []tutela.Locator{{Layer: "container", At: filepath.Base(path)}}
-	whole := part{Volume: Volume{Length: size, FileSystem: "unknown"}, chain: chain}
+	whole := part{Volume: Volume{Length: size, Type: cause.Format, FileSystem: "unknown"}, chain: chain}
 	whole.find(tutela.FindingUnsupported, cause.Error())
 	return &medium{path: path, kind: "container", size: size, chain: chain, volumes: []part{whole}}
 }

@@ -106,10 +106,10 @@ func openPath(path string, readers []reader) (source, error) {
 
 func openFile(path string, size int64, readers []reader) (source, error) {
 	img, err := image.Open(path)
-	switch {
-	case errors.Is(err, evidence.ErrUnsupported):
-		return newContainer(path, size, err), nil
-	case err != nil:
+	if unsupported, ok := errors.AsType[*image.UnsupportedError](err); ok {
+		return newContainer(path, size, unsupported), nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	m := newMedium(path, img, readers)

@@ -293,7 +293,7 @@ func TestWhatAPathIs(t *testing.T) {
 			t.Errorf("chain %v, want %v first", entries[i].Chain, want)
 		}
 	}
-	if detail := entries[2].Findings[0].Detail; !strings.Contains(detail, "ewf (E01): no reader in this version") {
+	if detail := entries[2].Findings[0].Detail; detail != "ewf (E01): no reader in this version" {
 		t.Errorf("container: %q", detail)
 	}
 	kinds := ""
