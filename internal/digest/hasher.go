@@ -32,6 +32,7 @@ type Hasher struct {
 	lanes []lane
 	arena []byte // every active lane's share of it is handed out anew in each round
 	spans [16]span
+	ended int // streams that ended in the round before
 }
 
 // lane is a place for one stream.
@@ -81,13 +82,16 @@ func (h *Hasher) Engine() string { return h.md5.kernel.name }
 // Run digests what comes out of streams until that is closed and all streams
 // have ended. It takes a stream whenever a lane is free and waits for one only
 // while it has none at all, so streams may be fed slowly or come from a channel
-// that several Hashers share. done is called once for every stream that was
-// taken, from the caller's goroutine, in the order in which they end.
+// that several Hashers share. Each round it takes one stream more than ended in
+// the round before: small files soon fill all lanes, large ones are left to the
+// other Hashers as well. done is called once for every stream that was taken,
+// from the caller's goroutine, in the order in which they end.
 //
 // An error of a reader is that stream's Err and does not stop the others. When
 // ctx ends, the streams in flight are handed to done with its error, and Run
 // returns it; it never returns another.
 func (h *Hasher) Run(ctx context.Context, streams <-chan *Stream, done func(*Stream)) error {
+	h.ended = 0
 	for {
 		active, more := h.admit(ctx, streams)
 		if err := ctx.Err(); err != nil {
@@ -112,8 +116,9 @@ func (h *Hasher) admit(ctx context.Context, streams <-chan *Stream) (active int,
 			active++
 		}
 	}
+	quota := 1 + h.ended
 	for i := range h.lanes {
-		if h.lanes[i].stream != nil || streams == nil {
+		if h.lanes[i].stream != nil || streams == nil || quota == 0 {
 			continue
 		}
 		s, open := receive(ctx, streams, active > 0)
@@ -125,6 +130,7 @@ func (h *Hasher) admit(ctx context.Context, streams <-chan *Stream) (active int,
 		}
 		h.begin(i, s)
 		active++
+		quota--
 	}
 	return active, streams != nil
 }
@@ -175,9 +181,11 @@ func (h *Hasher) round(active int, done func(*Stream)) {
 		h.shas()
 		h.md5.run(h.arena, &h.spans)
 	}
+	h.ended = 0
 	for i := range h.lanes {
 		if h.lanes[i].stream != nil && h.lanes[i].ended {
 			h.end(i, done)
+			h.ended++
 		}
 	}
 }

@@ -216,6 +216,29 @@ func TestRunWaitsForSlowFeeds(t *testing.T) {
 	}
 }
 
+// TestLargeStreamsAreShared: a Hasher that has a long stream leaves the next
+// ones at hand to others for a while.
+func TestLargeStreamsAreShared(t *testing.T) {
+	const large = 4 * arenaBytes
+	feed := make(chan *Stream, 3)
+	left := -1
+	for range cap(feed) {
+		feed <- &Stream{R: io.LimitReader(reader(func(p []byte) (int, error) {
+			if left < 0 {
+				left = len(feed) // when the first byte is asked for
+			}
+			return len(p), nil
+		}), large)}
+	}
+	close(feed)
+	if err := NewHasher().Run(context.Background(), feed, func(*Stream) {}); err != nil {
+		t.Fatal(err)
+	}
+	if left != 2 {
+		t.Errorf("%d streams left for others, want 2", left)
+	}
+}
+
 // TestKernels holds every kernel against crypto/md5 with each set of lanes
 // active, and the lanes that are not against change.
 func TestKernels(t *testing.T) {
