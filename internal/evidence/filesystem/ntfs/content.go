@@ -12,6 +12,7 @@ import (
 var (
 	errEncrypted = fmt.Errorf("content is encrypted (EFS): %w", evidence.ErrUnsupported)
 	errTooMuch   = errors.New("content larger than the volume is not read")
+	errCrowded   = errors.New("files in use claim more clusters than the volume has: not read")
 )
 
 var badClusters = []byte("$\x00B\x00a\x00d\x00")
@@ -74,9 +75,11 @@ func (w *walker) readClusters(it *item, f *file, first *attribute, s *stream) {
 		reason := fmt.Sprintf("compression %d in units of 2^%d clusters", first.flags&attributeCompression, first.unitShift)
 		it.find(tutela.FindingUnsupported, reason)
 		it.refuse(fmt.Errorf("%s: %w", reason, evidence.ErrUnsupported))
-	case !w.affordable(f, first, s):
-		it.find(tutela.FindingLimit, errTooMuch.Error())
-		it.refuse(errTooMuch)
+	default:
+		if err := w.affordable(f, first, s); err != nil {
+			it.find(tutela.FindingLimit, err.Error())
+			it.refuse(err)
+		}
 	}
 }
 
@@ -108,20 +111,23 @@ func (w *walker) tellClusters(it *item, f *file, s *stream) {
 	}
 }
 
-// affordable reports whether reading s takes no longer than a volume can
-// demand: no more zeros than it has bytes (compression makes 16 of one), and
+// affordable is an error where reading s takes longer than a volume can demand:
+// no more zeros than it has bytes (compression makes 16 of one), and
 // all files in use together no more than twice its clusters, each of which can
 // belong to one file only.
-func (w *walker) affordable(f *file, first *attribute, s *stream) bool {
+func (w *walker) affordable(f *file, first *attribute, s *stream) error {
 	backed := s.mappedBytes()
 	if first.compressed() {
 		backed = times(backed, unitClusters)
 	}
 	held := s.heldBytes()
 	if s.size-backed > w.fs.held() || held > w.fs.held() {
-		return false
+		return errTooMuch
 	}
-	return !f.inUse() || w.claimed.take(held)
+	if f.inUse() && !w.claimed.take(held) {
+		return errCrowded
+	}
+	return nil
 }
 
 // heldBytes is how much of the mapped clusters the source has.

@@ -245,19 +245,22 @@ func TestSparseBeyondTheVolume(t *testing.T) {
 	}
 }
 
-// TestDeletedBytesAreBounded: two deleted files that both claim the whole volume.
+// claimAll makes the file at path claim every cluster of the volume.
+func claimAll(t *testing.T, img []byte, all []observed, path string) {
+	volume := mustOpen(t, img).geo
+	edit(t, img, recordOf(t, all, path), func(rec []byte) {
+		a := find(t, rec, typeData, "")
+		n := volume.clusters()
+		setSizes(a, uint64(volume.volumeBytes()-50000), uint64(volume.volumeBytes()-50000))
+		binary.LittleEndian.PutUint64(a[24:], uint64(n-1))
+		setRuns(t, a, []byte{0x12, byte(n), byte(n >> 8), 0, 0})
+	})
+}
+
 func TestDeletedBytesAreBounded(t *testing.T) {
 	img, all := linux(t)
-	volume := mustOpen(t, img).geo
-	for _, path := range []string{"/$OrphanFiles/inside", "/$OrphanFiles/orphan"} {
-		edit(t, img, recordOf(t, all, path), func(rec []byte) {
-			a := find(t, rec, typeData, "")
-			n := volume.clusters()
-			setSizes(a, uint64(volume.volumeBytes()-50000), uint64(volume.volumeBytes()-50000))
-			binary.LittleEndian.PutUint64(a[24:], uint64(n-1))
-			setRuns(t, a, []byte{0x12, byte(n), byte(n >> 8), 0, 0})
-		})
-	}
+	claimAll(t, img, all, "/$OrphanFiles/inside")
+	claimAll(t, img, all, "/$OrphanFiles/orphan")
 	got := walkAll(t, mustOpen(t, img), evidence.Limits{DeletedFactor: 1})
 	first, second := at(t, got, "/$OrphanFiles/inside"), at(t, got, "/$OrphanFiles/orphan")
 	if first.failure != nil || has(first, tutela.FindingLimit) {
@@ -267,6 +270,26 @@ func TestDeletedBytesAreBounded(t *testing.T) {
 	mustHave(t, second, tutela.FindingLimit)
 	if second.failure == nil {
 		t.Error("the second was read")
+	}
+}
+
+// TestCrossLinkedFilesAreBounded: files in use cannot have the same clusters, so
+// a volume full of files that do is not read for ever.
+func TestCrossLinkedFilesAreBounded(t *testing.T) {
+	img, all := linux(t)
+	claimAll(t, img, all, "/plain/many")
+	claimAll(t, img, all, "/links/cloud here")
+	got := walkAll(t, mustOpen(t, img), evidence.Limits{})
+	if o := at(t, got, "/plain/many"); o.failure != nil {
+		t.Errorf("the first: %v", o.failure)
+	}
+	second := at(t, got, "/links/cloud here")
+	mustHave(t, second, tutela.FindingLimit)
+	if second.failure == nil {
+		t.Error("the second was read")
+	}
+	if o := at(t, got, "/filler"); o.failure != nil {
+		t.Errorf("a file after them: %v", o.failure)
 	}
 }
 

@@ -64,6 +64,9 @@ func (fs *FileSystem) boundTable() error {
 	}
 	t.valid = t.size
 	t.records = t.size / t.recordSize
+	if t.records == 0 {
+		return fmt.Errorf("the mft has %d bytes: not one record", t.size)
+	}
 	return nil
 }
 

@@ -62,6 +62,9 @@ func (p reparsePoint) describe() string {
 	case tagLxSymlink:
 		return "symbolic link to " + tutela.DisplayPath(p.data[min(4, len(p.data)):])
 	}
+	if kind := p.kind(); kind != tutela.File {
+		return "a " + kind.String() + " of the Linux subsystem"
+	}
 	return fmt.Sprintf("reparse point %#08x", p.tag)
 }
 
