@@ -180,17 +180,28 @@ type listing struct {
 	format   Format
 	number   int64            // of the last member
 	findings []tutela.Finding // about the archive as a whole
+	untold   int              // findings beyond maxFindings
 }
 
-// maxFindings bounds what is said about one archive.
+// maxFindings bounds how much damage is told about one archive. That something
+// was left out is always told.
 const maxFindings = 32
 
+// find tells about damage; limits are told with stop.
 func (l *listing) find(code, format string, args ...any) {
 	f := tutela.Finding{Code: code, Detail: fmt.Sprintf(format, args...)}
-	// A member may be opened twice, and then say the same twice.
-	if len(l.findings) < maxFindings && !slices.Contains(l.findings, f) {
+	switch {
+	case slices.Contains(l.findings, f): // a member that is opened twice says the same twice
+	case len(l.findings) < maxFindings:
 		l.findings = append(l.findings, f)
+	default:
+		l.untold++
 	}
+}
+
+// stop tells why the rest of the archive was left.
+func (l *listing) stop(code, format string, args ...any) {
+	l.findings = append(l.findings, tutela.Finding{Code: code, Detail: fmt.Sprintf(format, args...)})
 }
 
 func (l *listing) members(head []byte) error {
@@ -207,11 +218,14 @@ func (l *listing) members(head []byte) error {
 }
 
 func (l *listing) visitArchive(ended error) error {
+	if l.untold > 0 {
+		l.stop(tutela.FindingDamaged, "%d more findings of this kind", l.untold)
+	}
 	if ended == errFull {
-		l.find(tutela.FindingLimit, "more than %d members come out of one file; the rest was left", l.limits.EntriesPerRoot)
+		l.stop(tutela.FindingLimit, "more than %d members come out of one file; the rest was left", l.limits.EntriesPerRoot)
 	}
 	if l.spent != nil {
-		l.find(l.spent.Code, "%v", l.spent)
+		l.stop(l.spent.Code, "%v", l.spent)
 	}
 	if len(l.findings) == 0 {
 		return nil

@@ -33,7 +33,7 @@ func (l *listing) tar() error {
 		}
 		at = next
 	}
-	l.find(tutela.FindingLimit, "tar: broken in %d places; the rest was left", maxTarBreaks)
+	l.stop(tutela.FindingLimit, "tar: broken in %d places; the rest was left", maxTarBreaks)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -231,6 +232,60 @@ func TestHostileAndRareStructures(t *testing.T) {
 			copy(d.sector(22), ce)
 			return d
 		}, "/A\tfile\t0\te3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\t2024-02-03T03:05:06Z\trockridge@record @ 41053\tdamaged: rock ridge: a continuation area lies outside the image or refers to itself\n"},
+		{"times in long form", func() *disc {
+			d := newDisc(24)
+			d.directory(rootAt, rockRoot(), entry("A", 23, 0, 0, field("TF", "\x82"+"2001020304050607\xfc")))
+			return d
+		}, "/A\tfile\t0\te3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\t2001-02-03T05:05:06Z\trockridge@record @ 41053\n"},
+		{"a device, a socket and a link of every component", func() *disc {
+			d := newDisc(24)
+			link := "\x00" + "\x08\x00" + "\x04\x00" + "\x01\x02ab" + "\x00\x01c" + "\x02\x00"
+			d.directory(rootAt, rockRoot(),
+				entry("D", 23, 0, 0, field("PX", both32(0o060600))),
+				entry("S", 23, 0, 0, field("PX", both32(0o140600))),
+				entry("L", 23, 0, 0, field("PX", both32(0o120777))+field("SL", link)))
+			return d
+		}, "/D\tdevice\t0\t-\t2024-02-03T03:05:06Z\trockridge@record @ 41053\tnot-a-file: device\n" +
+			"/S\tsocket\t0\t-\t2024-02-03T03:05:06Z\trockridge@record @ 41099\tnot-a-file: socket\n" +
+			"/L\tsymlink\t0\t-\t2024-02-03T03:05:06Z\trockridge@record @ 41145\tnot-a-file: symlink to /../abc/.\n"},
+		{"rock ridge behind the fields of CD-ROM XA", func() *disc {
+			d := newDisc(24)
+			xa := strings.Repeat("\x00", 14)
+			root := xa + field("SP", "\xbe\xef\x0e") + field("ER", "\x0a\x00\x00\x01RRIP_1991A")
+			d.directory(rootAt, root, entry("A", 23, 0, 0, xa+field("NM", "\x00lower")))
+			return d
+		}, "/lower\tfile\t0\te3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\t2024-02-03T03:05:06Z\trockridge@record @ 41067\n"},
+		{"no terminator", func() *disc {
+			d := newDisc(24)
+			clear(d.sector(17))
+			d.directory(rootAt, "")
+			return d
+		}, "/\tdirectory\t0\t-\t-\tiso9660@volume\tdamaged: the volume descriptor set has no terminator\n"},
+		{"two primary descriptors and a block size that is none", func() *disc {
+			d := newDisc(24)
+			d.sector(16)[129] = 7
+			copy(d.sector(18), d.sector(17))
+			copy(d.sector(17), d.sector(16))
+			d.directory(rootAt, "")
+			return d
+		}, "/\tdirectory\t0\t-\t-\tiso9660@volume\tdamaged: iso9660: logical block size 1792, read as 2048\t" +
+			"damaged: iso9660: logical block size 1792, read as 2048\tdamaged: 2 primary volume descriptors at sector 16; the first one's tree is preferred\n"},
+		{"a session behind the end", func() *disc {
+			d, late := newDisc(24), newDisc(64)
+			binary.LittleEndian.PutUint32(d.sector(16)[80:], 24)
+			copy(late.b, d.b)
+			d = late
+			copy(d.sector(40), d.sector(16))
+			copy(d.sector(40)[156:], entry("\x00", 50, sector, directory, ""))
+			copy(d.sector(41), d.sector(17))
+			d.directory(rootAt, "", entry("OLD", 22, 3, 0, ""))
+			d.directory(50, "", entry("OLD", 22, 3, 0, ""), entry("NEW", 52, 0, 0, ""), entry("NEWER", 52, 3, 0, ""))
+			copy(d.sector(22), "abc")
+			copy(d.sector(52), "abc")
+			return d
+		}, "/OLD\tfile\t3\tba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\t2024-02-03T03:05:06Z\tiso9660@record @ 41028\n" +
+			"/NEW\tfile\t0\te3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\t2024-02-03T03:05:06Z\tiso9660@record @ 102504\tdamaged: the trees do not agree: only iso9660 of the descriptors at sector 40 lists it\n" +
+			"/NEWER\tfile\t3\tba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\t2024-02-03T03:05:06Z\tiso9660@record @ 102540\tdamaged: the trees do not agree: only iso9660 of the descriptors at sector 40 lists it\n"},
 		{"a name no file system allows", func() *disc {
 			d := newDisc(24)
 			d.directory(rootAt, rockRoot(), entry("A", 23, 0, 0, field("NM", "\x00../x")))
@@ -326,5 +381,13 @@ func TestRunsHoldTheContent(t *testing.T) {
 	})
 	if err != nil || files == 0 {
 		t.Fatalf("%d files, error %v", files, err)
+	}
+}
+
+func TestOpenSaysWhatIsBroken(t *testing.T) {
+	d := newDisc(24)
+	clear(d.sector(16)[156:190])
+	if _, err := iso.Open(newSource(d.b)); err == nil || errors.Is(err, evidence.ErrNotThis) {
+		t.Errorf("a descriptor without a root directory: got %v", err)
 	}
 }

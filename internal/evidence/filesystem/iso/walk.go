@@ -11,14 +11,15 @@ import (
 )
 
 // Walk visits every file of the preferred tree, depth first in the order of
-// the directory records, then every file that only another tree names. Unless
+// the directory records, then every file that only another tree names (an empty
+// one only if another session names it). Unless
 // something must be said about them, directories are not visited. Findings about
 // the volume come last, on "/".
 func (fs *FileSystem) Walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
 	if limits.NameBytes == 0 {
 		limits.NameBytes = evidence.DefaultLimits().NameBytes
 	}
-	listed := make(map[tutela.Run]bool)
+	listed := &listed{make(map[tutela.Run]bool), make(map[string]bool)}
 	for i, t := range fs.trees {
 		if fs.sharesRoot(i) {
 			continue
@@ -69,11 +70,17 @@ type walker struct {
 	ctx       context.Context
 	visit     func(*evidence.Entry) error
 	nameBytes int
-	budget    int64               // bytes of continuation areas still to be read
-	claimed   map[int64]bool      // directory sectors already read; ends loops and overlaps
-	listed    map[tutela.Run]bool // first extents of files, shared by the trees
+	budget    int64          // bytes of continuation areas still to be read
+	claimed   map[int64]bool // directory sectors already read; ends loops and overlaps
+	listed    *listed        // shared by the trees
 	secondary bool
 	moved     []directory // marked as relocated: their place is told by a CL
+}
+
+// listed is what was visited so far.
+type listed struct {
+	extents map[tutela.Run]bool // first extents of files
+	empty   map[string]bool     // paths of files without sectors
 }
 
 // directory is one directory about to be listed.
@@ -315,7 +322,7 @@ func (l *lister) relocated(path []byte, r record, use rock, findings []tutela.Fi
 }
 
 func (l *lister) file(path []byte, r record, use rock, extents []tutela.Run, findings []tutela.Finding) error {
-	if l.known(extents) {
+	if l.known(path, extents) {
 		return nil
 	}
 	e := l.entry(path, r.at, findings)
@@ -336,14 +343,19 @@ func (l *lister) file(path []byte, r record, use rock, extents []tutela.Run, fin
 }
 
 // known reports whether a secondary tree names what was listed already, and
-// remembers what a tree lists. Empty files have no sectors to be known by.
-func (l *lister) known(extents []tutela.Run) bool {
+// remembers what a tree lists. Files and links without sectors are known by
+// their paths, which compare between sessions but not between the trees of one:
+// there Joliet has other names than Rock Ridge for everything.
+func (l *lister) known(path []byte, extents []tutela.Run) bool {
 	first := extents[0]
-	if l.secondary && (first.Length == 0 || l.listed[first]) {
-		return true
+	if first.Length > 0 {
+		listed := l.listed.extents[first]
+		l.listed.extents[first] = true
+		return l.secondary && listed
 	}
-	l.listed[first] = true
-	return false
+	listed := l.listed.empty[string(path)] || l.tree.session == l.fs.trees[0].session
+	l.listed.empty[string(path)] = true
+	return l.secondary && listed
 }
 
 func specialKind(mode uint32) tutela.EntryKind {
