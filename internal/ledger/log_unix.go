@@ -58,6 +58,10 @@ const (
 	// publishTimeout bounds the wait for a checkpoint, which takes about 0.1 s.
 	publishTimeout = 30 * time.Second
 	pollInterval   = time.Millisecond
+	// What Tessera waits for, so that events which come at once share its
+	// syncs: one full bundle, or about as long as a sync takes.
+	batchEntries = layout.EntryBundleWidth
+	batchAge     = time.Millisecond
 )
 
 // CreateLog makes an empty log in dir and opens it. It refuses a folder that
@@ -186,7 +190,7 @@ func (l *Log) startTessera() error {
 	}
 	options := tessera.NewAppendOptions().
 		WithCheckpointSigner(l.guard.over(ed), l.guard.over(ml)).
-		WithBatching(1, checkpointInterval).
+		WithBatching(batchEntries, batchAge).
 		WithCheckpointInterval(checkpointInterval).
 		WithCheckpointRepublishInterval(0)
 	appender, shutdown, reader, err := tessera.NewAppender(ctx, driver, options)
@@ -212,28 +216,40 @@ func (l *Log) resume(ctx context.Context, head Head) error {
 	if entries < head.Size || entries > l.bodies.Size() {
 		return fmt.Errorf("%w: %d entries are sequenced, %d are signed, and there are %d bodies", ErrDamaged, entries, head.Size, l.bodies.Size())
 	}
-	for ; entries < l.bodies.Size(); entries++ {
+	if err := l.sequenceFrom(ctx, entries); err != nil {
+		return err
+	}
+	if head.Signed != nil && head.Size == l.bodies.Size() {
+		return nil
+	}
+	return l.awaitCheckpoint(ctx, l.bodies.Size())
+}
+
+// sequenceFrom gives entries to the bodies from index first on.
+func (l *Log) sequenceFrom(ctx context.Context, first uint64) error {
+	var futures []tessera.IndexFuture
+	for i := first; i < l.bodies.Size(); i++ {
 		var leaf [leafSize]byte
-		if _, err := l.bodies.leaves.ReadAt(leaf[:], int64(entries)*leafSize); err != nil {
-			return fmt.Errorf("read leaf %d of bodies: %w", entries, err)
+		if _, err := l.bodies.leaves.ReadAt(leaf[:], int64(i)*leafSize); err != nil {
+			return fmt.Errorf("read leaf %d of bodies: %w", i, err)
 		}
-		if err := l.sequence(entries, l.add(ctx, check.Hash(leaf[:32]))); err != nil {
+		futures = append(futures, l.add(ctx, check.Hash(leaf[:32])))
+	}
+	for i, future := range futures {
+		if err := sequenced(first+uint64(i), future); err != nil {
 			return err
 		}
 	}
-	if head.Signed != nil && head.Size == entries {
-		return nil
-	}
-	return l.awaitCheckpoint(ctx, entries)
+	return nil
 }
 
 func (l *Log) add(ctx context.Context, commitment check.Hash) tessera.IndexFuture {
 	return l.appender.Add(ctx, tessera.NewEntry(check.Entry(commitment)))
 }
 
-// sequence waits until Tessera has given an entry its index, and makes sure
+// sequenced waits until Tessera has given an entry its index, and makes sure
 // that it is the one it must have.
-func (l *Log) sequence(want uint64, future tessera.IndexFuture) error {
+func sequenced(want uint64, future tessera.IndexFuture) error {
 	got, err := future()
 	if err != nil {
 		return fmt.Errorf("sequence entry %d: %w", want, err)
@@ -245,13 +261,16 @@ func (l *Log) sequence(want uint64, future tessera.IndexFuture) error {
 }
 
 // Append adds an event and returns its index when it is durable and covered by
-// a signed checkpoint: after some 20 ms, or up to 0.2 s if another came just
+// a signed checkpoint: after some 10 ms, or up to 0.2 s if another came just
 // before. An event whose Key is that of an earlier one is not added again: the
 // first one's index is returned. An empty Key is like no other. If ctx ends, the
 // event may be added nevertheless; after any other error the log takes no more,
 // and opening it again settles what became of the event.
 func (l *Log) Append(ctx context.Context, ev tutela.Event) (uint64, error) {
-	index, err := l.append(ctx, ev)
+	index, future, err := l.admit(ctx, ev)
+	if err == nil && future != nil {
+		err = l.settle(sequenced(index, future))
+	}
 	if err == nil {
 		err = l.awaitCheckpoint(ctx, index+1)
 	}
@@ -261,43 +280,60 @@ func (l *Log) Append(ctx context.Context, ev tutela.Event) (uint64, error) {
 	return index, nil
 }
 
-// append carries out steps 1 to 3 for an event, or finds it.
-func (l *Log) append(ctx context.Context, ev tutela.Event) (uint64, error) {
+// admit carries out step 1 for an event and begins step 2. The future is nil
+// if the event is an earlier one's repeat, whose index is returned.
+func (l *Log) admit(ctx context.Context, ev tutela.Event) (uint64, tessera.IndexFuture, error) {
 	if err := ctx.Err(); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.failed != nil {
-		return 0, l.failed
+		return 0, nil, l.failed
 	}
 	if err := l.indexKeys(); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if index, ok := l.byKey[ev.Key]; ok && ev.Key != "" {
-		return index, nil
+		return index, nil, nil
+	}
+	body := AppendEvent(nil, &ev)
+	if len(body) > maxBody {
+		return 0, nil, fmt.Errorf("event of %d bytes, at most %d fit", len(body), maxBody)
 	}
 	index := l.bodies.Size()
-	if l.failed = l.admit(ctx, index, AppendEvent(nil, &ev)); l.failed != nil {
-		return 0, l.failed
+	commitment, err := l.keep(index, body)
+	if err != nil {
+		l.failed = err
+		return 0, nil, err
 	}
 	l.byKey[ev.Key] = index
-	return index, nil
+	return index, l.add(ctx, commitment), nil
 }
 
-// admit carries out steps 1 to 3 for a body.
-func (l *Log) admit(ctx context.Context, index uint64, body []byte) error {
-	seed := l.keys.bodies.at(index)
-	commitment := check.SaltedLeaf(seed.salt(), body)
+// keep commits a body and lets the signers sign the log it leads to.
+func (l *Log) keep(index uint64, body []byte) (commitment check.Hash, err error) {
 	if err := l.bodies.Append(body); err != nil {
-		return err
+		return commitment, err
 	}
+	seed := l.keys.bodies.at(index)
+	commitment = check.SaltedLeaf(seed.salt(), body)
 	l.edge.Append(check.Leaf(check.Entry(commitment)))
 	if err := l.bodies.Commit(encodeEdge(l.edge)); err != nil {
-		return err
+		return commitment, err
 	}
 	l.guard.admit(l.edge.Size(), l.edge.Root())
-	return l.sequence(index, l.add(ctx, commitment))
+	return commitment, nil
+}
+
+// settle makes an error stick.
+func (l *Log) settle(err error) error {
+	if err != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.failed = err
+	}
+	return err
 }
 
 // indexKeys reads the keys of all events, before the first Append.
