@@ -391,3 +391,25 @@ func TestOpenSaysWhatIsBroken(t *testing.T) {
 		t.Errorf("a descriptor without a root directory: got %v", err)
 	}
 }
+
+// Every supplementary descriptor may bring a tree of its own over the same
+// sectors. The work must follow the size of the image, not their number.
+func TestTreesAreBounded(t *testing.T) {
+	const trees = 60
+	d := newDisc(200)
+	for i := range trees {
+		svd := d.sector(17 + i)
+		copy(svd, d.sector(16))
+		svd[0] = 2
+		copy(svd[156:], entry("\x00", 100+i, (100-i)*sector, directory, ""))
+	}
+	copy(d.sector(17+trees), "\xffCD001\x01")
+	copy(d.sector(16)[156:], entry("\x00", 99, 101*sector, directory, ""))
+	for i := range 101 {
+		copy(d.sector(99+i), entry("F", 0, 0, 0, ""))
+	}
+	got := list(t, d.b)
+	if !strings.Contains(got, "limit: the trees of this disc") || strings.Count(got, "\n") > 400 {
+		t.Errorf("got\n%s", got)
+	}
+}

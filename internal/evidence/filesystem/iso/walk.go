@@ -12,14 +12,13 @@ import (
 
 // Walk visits every file of the preferred tree, depth first in the order of
 // the directory records, then every file that only another tree names (an empty
-// one only if another session names it). Unless
-// something must be said about them, directories are not visited. Findings about
-// the volume come last, on "/".
+// one only if another session names it). Directories are not visited unless
+// something must be said about them. Findings about the volume come last, on "/".
 func (fs *FileSystem) Walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
 	if limits.NameBytes == 0 {
 		limits.NameBytes = evidence.DefaultLimits().NameBytes
 	}
-	listed := &listed{make(map[tutela.Run]bool), make(map[string]bool)}
+	listed := &listed{extents: make(map[tutela.Run]bool), empty: make(map[string]bool)}
 	for i, t := range fs.trees {
 		if fs.sharesRoot(i) {
 			continue
@@ -81,6 +80,7 @@ type walker struct {
 type listed struct {
 	extents map[tutela.Run]bool // first extents of files
 	empty   map[string]bool     // paths of files without sectors
+	sectors int64               // of directories, in all trees
 }
 
 // directory is one directory about to be listed.
@@ -179,6 +179,10 @@ func (l *lister) sector(at int64) (more bool, err error) {
 	}
 	if l.claimed[at/sectorSize] {
 		l.find(tutela.FindingLoop, fmt.Sprintf("sector %d belongs to a directory that was listed before", at/sectorSize))
+		return false, nil
+	}
+	if l.listed.sectors++; l.listed.sectors*sectorSize > 2*l.fs.src.Size() {
+		l.find(tutela.FindingLimit, "the trees of this disc share their directories and exceed its size; the rest was left")
 		return false, nil
 	}
 	l.claimed[at/sectorSize] = true
