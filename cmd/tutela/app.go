@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"tutela/internal/lab"
+	"tutela/internal/term"
+)
+
+// app is what every command is handed: where to print, who acts, which lab.
+type app struct {
+	ctx    context.Context
+	out    io.Writer
+	json   bool
+	folder string
+	actor  string
+	status *term.Status
+}
+
+func newApp(ctx context.Context, c *commands) *app {
+	return &app{ctx: ctx, out: os.Stdout, json: c.JSON, folder: c.Lab, actor: actor(c.Actor), status: term.NewStatus(os.Stderr)}
+}
+
+func actor(named string) string {
+	if named != "" {
+		return named
+	}
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "unknown"
+}
+
+// read opens the lab for looking; the lab may be in use meanwhile.
+func (a *app) read() (*lab.Lab, error) { return a.open(lab.Read) }
+
+// write opens the lab for changing it; one process at a time.
+func (a *app) write() (*lab.Lab, error) { return a.open(lab.Write) }
+
+func (a *app) open(mode lab.Mode) (*lab.Lab, error) {
+	dir, err := lab.Locate(a.folder)
+	if err != nil {
+		return nil, err
+	}
+	return lab.Open(a.ctx, dir, mode, a.actor)
+}
+
+// print writes one JSON line if JSON was asked for, else what people writes.
+func (a *app) print(line any, people func(w io.Writer)) error {
+	a.status.Clear()
+	if !a.json {
+		people(a.out)
+		return nil
+	}
+	encoder := json.NewEncoder(a.out)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(line)
+}
+
+// say prints a sentence for people only.
+func (a *app) say(format string, args ...any) {
+	if !a.json {
+		a.status.Clear()
+		fmt.Fprintf(a.out, format+"\n", args...)
+	}
+}
+
+// table writes rows of cells under a heading, in columns.
+func table(w io.Writer, heading string, rows [][]string) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.ReplaceAll(heading, "|", "\t"))
+	for _, row := range rows {
+		fmt.Fprintln(tw, strings.Join(row, "\t"))
+	}
+	tw.Flush()
+}
+
+// moment writes a time for people; nothing for the zero time.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04 UTC")
+}
+
+// stamp is a time in JSON; null for the zero time.
+func stamp(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.UTC().Format(time.RFC3339Nano)
+	return &s
+}
+
+// parseTime reads a date or an RFC 3339 time. A date alone begins at midnight
+// UTC.
+func parseTime(s string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, misuse("%q is not a date: write 2026-11-23 or 2026-11-23T14:05:00Z", s)
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"tutela"
+	"tutela/internal/catalog"
+	"tutela/internal/picture"
+	"tutela/internal/term"
+)
+
+type findCommand struct {
+	Case    string `help:"In this case."`
+	Exhibit string `help:"On this exhibit." placeholder:"LABEL"`
+	Match   string `help:"alert, of-interest, known-good, any or none." placeholder:"STATUS"`
+	State   string `help:"allocated, deleted, orphan, carved, slack or embedded."`
+	Name    string `help:"Last part of the path, with * ? and []; upper or lower case." placeholder:"GLOB"`
+	Mime    string `help:"Type by content: image/png, or image/ for all pictures." placeholder:"TYPE"`
+	SHA256  string `name:"sha256" help:"Content with this digest." placeholder:"HEX"`
+	Near    string `help:"Pictures that look like this one: a PDQ hash or a picture file." placeholder:"PDQ|FILE"`
+	Radius  int    `help:"With --near: at most so many of 256 bits differ, 0 to 31." default:"31"`
+	Finding string `help:"Items with this finding: encrypted, damaged, unsupported …" placeholder:"CODE"`
+	Scan    int    `help:"With --exhibit: this scan. Default: the newest." placeholder:"N"`
+	Limit   int    `help:"At most so many. Default: all." placeholder:"N"`
+}
+
+func (c *findCommand) Run(a *app) error {
+	query, err := c.query()
+	if err != nil {
+		return err
+	}
+	l, err := a.read()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	found := 0
+	for hit, err := range l.Catalog.Find(a.ctx, query) {
+		if errors.Is(err, catalog.ErrQuery) {
+			return misuse("%v", err)
+		}
+		if err != nil {
+			return err
+		}
+		found++
+		if err := a.print(itemLine(&hit), func(w io.Writer) { printHit(w, &hit, query.Near != nil) }); err != nil {
+			return err
+		}
+	}
+	if found == 0 {
+		a.say("Nothing found.")
+	} else {
+		a.say("%s found.", term.Count(found))
+	}
+	return nil
+}
+
+func (c *findCommand) query() (catalog.Query, error) {
+	q := catalog.Query{
+		Case: c.Case, Exhibit: c.Exhibit, Scan: c.Scan, Match: catalog.MatchFilter(c.Match),
+		Name: c.Name, MIME: c.Mime, Finding: c.Finding, Limit: c.Limit,
+	}
+	if c.State != "" {
+		state, err := tutela.ParseState(c.State)
+		if err != nil {
+			return q, misuse("--state: %v", err)
+		}
+		q.State = state
+	}
+	if c.SHA256 != "" {
+		sum, err := tutela.ParseSHA256(c.SHA256)
+		if err != nil {
+			return q, misuse("--sha256: %v", err)
+		}
+		q.SHA256 = &sum
+	}
+	if c.Near != "" {
+		hash, err := nearHash(c.Near)
+		if err != nil {
+			return q, err
+		}
+		q.Near = &catalog.Near{PDQ: hash, Radius: c.Radius}
+	}
+	return q, nil
+}
+
+// nearHash takes 64 hexadecimal digits or the name of a picture file.
+func nearHash(value string) (tutela.PDQ, error) {
+	if hash, err := tutela.ParsePDQ(value); err == nil {
+		return hash, nil
+	}
+	data, err := os.ReadFile(value)
+	if err != nil {
+		return tutela.PDQ{}, misuse("--near %s: neither 64 hexadecimal digits nor a file: %v", value, err)
+	}
+	p, err := picture.Perceptual(context.Background(), data, picture.Limits{})
+	if err != nil {
+		return tutela.PDQ{}, fmt.Errorf("--near %s: %w", value, err)
+	}
+	if p.Quality < catalog.MinQuality {
+		return tutela.PDQ{}, fmt.Errorf("--near %s: its quality is %d; below %d too little can be seen in a picture to tell it from others", value, p.Quality, catalog.MinQuality)
+	}
+	return p.PDQ, nil
+}
+
+// item is one line of `tutela find --json`. Other programs read it: the names
+// must never change.
+type item struct {
+	Type     string      `json:"message_type"`
+	Case     string      `json:"case"`
+	Exhibit  string      `json:"exhibit"`
+	Scan     int         `json:"scan"`
+	Volume   string      `json:"volume"`
+	Path     string      `json:"path"`
+	State    string      `json:"state"`
+	Size     int64       `json:"size"`
+	MD5      *string     `json:"md5"`
+	SHA1     *string     `json:"sha1"`
+	SHA256   *string     `json:"sha256"`
+	MIME     string      `json:"mime"`
+	Modified *string     `json:"modified"`
+	PDQ      *string     `json:"pdq,omitempty"`
+	Quality  *int        `json:"pdq_quality,omitempty"`
+	Distance *int        `json:"near_distance,omitempty"`
+	Matches  []matchLine `json:"matches"`
+	Findings []string    `json:"findings"`
+	Leaf     uint64      `json:"leaf"`
+}
+
+type matchLine struct {
+	Set      string `json:"set"`
+	Version  int    `json:"version"`
+	Status   string `json:"status"`
+	Category string `json:"category"`
+	Kind     string `json:"kind"`
+	Distance int    `json:"distance"`
+	Variant  string `json:"variant"`
+}
+
+func lineOfMatch(m tutela.Match) matchLine {
+	return matchLine{m.Set, m.Version, m.Status.String(), m.Category.String(), m.Kind.String(), m.Distance, m.Variant}
+}
+
+func itemLine(h *catalog.Hit) any {
+	r := &h.Record
+	line := item{
+		Type: "item", Case: h.Case, Exhibit: h.Exhibit, Scan: h.Number, Volume: r.Volume, Path: r.DisplayPath(), State: r.State.String(),
+		Size: r.Size, MIME: r.Type, Modified: stamp(r.Times.Modified), Matches: []matchLine{}, Findings: []string{}, Leaf: h.Leaf,
+	}
+	if r.Hashed {
+		md5, sha1, sha256 := r.Digests.MD5.String(), r.Digests.SHA1.String(), r.Digests.SHA256.String()
+		line.MD5, line.SHA1, line.SHA256 = &md5, &sha1, &sha256
+	}
+	if p := r.Picture; p != nil {
+		hash := p.PDQ.String()
+		line.PDQ, line.Quality = &hash, &p.Quality
+	}
+	for _, m := range h.Matches {
+		line.Matches = append(line.Matches, lineOfMatch(m))
+	}
+	for _, f := range r.Findings {
+		line.Findings = append(line.Findings, f.String())
+	}
+	return line
+}
+
+// printHit writes one location for people: where, what, and why it was found.
+func printHit(w io.Writer, h *catalog.Hit, near bool) {
+	r := &h.Record
+	fmt.Fprintf(w, "%s%s  %s\n", h.Exhibit, volumeMark(r.Volume), r.DisplayPath())
+	about := []string{r.State.String()}
+	if r.Size >= 0 {
+		about = append(about, term.Bytes(r.Size))
+	}
+	if r.Type != "" {
+		about = append(about, r.Type)
+	}
+	if r.Hashed {
+		about = append(about, "sha256 "+short(r.Digests.SHA256.String()))
+	}
+	if near {
+		about = append(about, fmt.Sprintf("%d bits away", h.Distance))
+	}
+	fmt.Fprintf(w, "    %s  leaf %d\n", strings.Join(about, "  "), h.Leaf)
+	for _, m := range h.Matches {
+		fmt.Fprintf(w, "    %s: %s\n", strings.ToUpper(m.Status.String()), explainMatch(m))
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(w, "    finding: %s\n", f)
+	}
+}
+
+func volumeMark(volume string) string {
+	if volume == "" {
+		return ""
+	}
+	return " volume " + volume
+}
+
+// short is a digest cut in the middle, for people; JSON has it whole.
+func short(digest string) string { return digest[:12] + "…" + digest[len(digest)-4:] }
+
+// explainMatch says in words why something is a match.
+func explainMatch(m tutela.Match) string {
+	why := fmt.Sprintf("%s equal", m.Kind)
+	if m.Kind == tutela.MatchPDQ {
+		why = fmt.Sprintf("looks alike, %d of 256 bits differ", m.Distance)
+	}
+	if m.Variant != "" {
+		why += " (" + m.Variant + ")"
+	}
+	category := ""
+	if m.Category.Code != "" {
+		category = ", category " + m.Category.String()
+	}
+	return fmt.Sprintf("%s, set %s version %d%s", why, m.Set, m.Version, category)
+}

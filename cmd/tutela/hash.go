@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"tutela"
+	"tutela/internal/digest"
+	"tutela/internal/picture"
+)
+
+type hashCommand struct {
+	Path []string `arg:"" help:"Files and folders." type:"path"`
+}
+
+// hashLine is one line of `tutela hash --json`. Other programs read it: the
+// names must never change.
+type hashLine struct {
+	Type    string  `json:"message_type"`
+	Path    string  `json:"path"`
+	Size    int64   `json:"size"`
+	MD5     string  `json:"md5"`
+	SHA1    string  `json:"sha1"`
+	SHA256  string  `json:"sha256"`
+	MIME    string  `json:"mime"`
+	PDQ     *string `json:"pdq,omitempty"`
+	Quality *int    `json:"pdq_quality,omitempty"`
+}
+
+func (c *hashCommand) Run(a *app) error {
+	unreadable := 0
+	for _, path := range c.Path {
+		err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
+			if a.ctx.Err() != nil {
+				return a.ctx.Err()
+			}
+			if err == nil && (d.IsDir() || name != path && !d.Type().IsRegular()) {
+				return nil
+			}
+			if err == nil {
+				err = hashOne(a, name)
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "tutela: cannot hash:", err)
+				unreadable++
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if unreadable > 0 {
+		return errUnreadable
+	}
+	return nil
+}
+
+// typeBytes is what telling a type by content wants to see.
+const typeBytes = 3072
+
+func hashOne(a *app, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return errors.Join(err, fmt.Errorf("%s: not a regular file", name))
+	}
+	head := make([]byte, typeBytes)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	sum, size, err := digest.Sum(io.MultiReader(bytes.NewReader(head[:n]), f))
+	if err != nil {
+		return err
+	}
+	line := hashLine{
+		Type: "item", Path: tutela.DisplayPath([]byte(name)), Size: size,
+		MD5: sum.MD5.String(), SHA1: sum.SHA1.String(), SHA256: sum.SHA256.String(), MIME: digest.Type(head[:n]),
+	}
+	if picture.IsPicture(line.MIME) {
+		hashPicture(a, name, &line)
+	}
+	return a.print(line, func(w io.Writer) {
+		fmt.Fprintln(w, line.Path)
+		facts(w, "  type", line.MIME, "  size", fmt.Sprintf("%d bytes", line.Size), "  md5", line.MD5, "  sha1", line.SHA1, "  sha256", line.SHA256)
+		if line.PDQ != nil {
+			facts(w, "  pdq", fmt.Sprintf("%s (quality %d)", *line.PDQ, *line.Quality))
+		}
+	})
+}
+
+// pictureBytes is the largest picture file that is read into memory.
+const pictureBytes = 512 << 20
+
+// hashPicture adds the perceptual hash; that a picture cannot be decoded is
+// said, and the digests stand all the same.
+func hashPicture(a *app, name string, line *hashLine) {
+	if line.Size > pictureBytes {
+		fmt.Fprintf(os.Stderr, "tutela: %s: picture not decoded: %d bytes\n", line.Path, line.Size)
+		return
+	}
+	data, err := os.ReadFile(name)
+	if err == nil {
+		var p tutela.Perceptual
+		if p, err = picture.Perceptual(a.ctx, data, picture.Limits{}); err == nil {
+			hash := p.PDQ.String()
+			line.PDQ, line.Quality = &hash, &p.Quality
+			return
+		}
+	}
+	fmt.Fprintf(os.Stderr, "tutela: %s: %v\n", line.Path, err)
+}

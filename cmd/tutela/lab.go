@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"tutela/internal/term"
+)
+
+type labCommand struct {
+	Check   labCheck   `cmd:"" help:"Hold the catalogue against one made anew from the ledgers."`
+	Rebuild labRebuild `cmd:"" help:"Make the catalogue anew from the ledgers."`
+}
+
+type labRebuild struct{}
+
+func (c *labRebuild) Run(a *app) error {
+	l, err := a.write()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	stop := waiting(a, "rebuilding the catalogue")
+	records, err := l.Rebuild(a.ctx)
+	stop()
+	if err != nil {
+		return err
+	}
+	line := map[string]any{"message_type": "rebuilt", "records": records}
+	return a.print(line, func(w io.Writer) {
+		fmt.Fprintf(w, "The catalogue was made anew from the ledgers: %s records.\n", term.Count(records))
+	})
+}
+
+type labCheck struct{}
+
+func (c *labCheck) Run(a *app) error {
+	l, err := a.write()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	stop := waiting(a, "holding the catalogue against the ledgers")
+	same, err := l.CompareCatalog(a.ctx)
+	stop()
+	if err != nil {
+		return err
+	}
+	line := map[string]any{"message_type": "check", "ok": same}
+	err = a.print(line, func(w io.Writer) {
+		if same {
+			fmt.Fprintln(w, "OK: the catalogue is what the ledgers say.")
+		} else {
+			fmt.Fprintln(w, "NOT OK: the catalogue is not what the ledgers say. Make it anew: tutela lab rebuild")
+		}
+	})
+	if err == nil && !same {
+		return errIntegrity
+	}
+	return err
+}

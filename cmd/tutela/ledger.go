@@ -1,0 +1,367 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"time"
+
+	"tutela"
+	"tutela/internal/authority"
+	"tutela/internal/catalog"
+	"tutela/internal/evidence/survey"
+	"tutela/internal/lab"
+	"tutela/internal/ledger/check"
+	"tutela/internal/scan"
+	"tutela/internal/term"
+)
+
+type ledgerCommand struct {
+	Head   ledgerHead   `cmd:"" help:"Show the signed head of the agency log."`
+	Log    ledgerLog    `cmd:"" help:"List the events of the agency log."`
+	Verify ledgerVerify `cmd:"" help:"Recompute everything: the agency log, every exhibit ledger, every seal."`
+	Prove  ledgerProve  `cmd:"" help:"Prove one record of an exhibit, down from the signed head."`
+	Rescan ledgerRescan `cmd:"" help:"Read the evidence again and hold it against the ledger."`
+}
+
+type ledgerHead struct{}
+
+func (c *ledgerHead) Run(a *app) error {
+	l, err := a.read()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	log, err := l.ReadLog()
+	if err != nil {
+		return err
+	}
+	head, err := log.Head(a.ctx)
+	if err != nil {
+		return err
+	}
+	line := struct {
+		Type       string `json:"message_type"`
+		Origin     string `json:"origin"`
+		Size       uint64 `json:"size"`
+		Root       string `json:"root"`
+		Checkpoint string `json:"checkpoint"`
+	}{"head", head.Origin, head.Size, head.Root.String(), string(head.Signed)}
+	return a.print(line, func(w io.Writer) {
+		facts(w, "Log", head.Origin, "Entries", term.Count(head.Size), "Root", head.Root.String())
+		fmt.Fprintf(w, "\n%s", head.Signed)
+	})
+}
+
+type ledgerLog struct {
+	Case    string `help:"About this case only."`
+	Exhibit string `help:"About this exhibit only." placeholder:"LABEL"`
+	Limit   int    `help:"The last so many. Default: all." placeholder:"N"`
+}
+
+func (c *ledgerLog) Run(a *app) error {
+	l, err := a.read()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	log, err := l.ReadLog()
+	if err != nil {
+		return err
+	}
+	var events []catalog.Entry
+	for entry, err := range log.Events(a.ctx, 0) {
+		if err != nil {
+			return err
+		}
+		ev := entry.Event
+		if (c.Case == "" || c.Case == ev.Case) && (c.Exhibit == "" || c.Exhibit == ev.Exhibit) {
+			events = append(events, catalog.Entry{Index: entry.Index, Event: ev})
+		}
+	}
+	if c.Limit > 0 {
+		events = events[max(len(events)-c.Limit, 0):]
+	}
+	if a.json {
+		return printEach(a, events, eventLine)
+	}
+	listEvents(a.out, events)
+	return nil
+}
+
+func listEvents(w io.Writer, events []catalog.Entry) {
+	if len(events) == 0 {
+		fmt.Fprintln(w, "No events.")
+		return
+	}
+	var rows [][]string
+	for _, e := range events {
+		rows = append(rows, []string{strconv.FormatUint(e.Index, 10), moment(e.Time), string(e.Kind), e.Actor, e.Case, e.Exhibit, e.Authority})
+	}
+	table(w, "ENTRY|TIME|EVENT|ACTOR|CASE|EXHIBIT|AUTHORITY", rows)
+}
+
+func eventLine(e catalog.Entry) any {
+	return struct {
+		Type      string          `json:"message_type"`
+		Index     uint64          `json:"index"`
+		Kind      string          `json:"kind"`
+		Time      *string         `json:"time"`
+		Actor     string          `json:"actor"`
+		Case      string          `json:"case"`
+		Exhibit   string          `json:"exhibit"`
+		Authority string          `json:"authority"`
+		Detail    json.RawMessage `json:"detail"`
+		Misfit    string          `json:"misfit,omitempty"`
+	}{"event", e.Index, string(e.Kind), stamp(e.Time), e.Actor, e.Case, e.Exhibit, e.Authority, detailOf(e.Event), e.Misfit}
+}
+
+// detailOf is an event's detail, which is JSON unless a newer version wrote it.
+func detailOf(ev tutela.Event) json.RawMessage {
+	if json.Valid(ev.Detail) {
+		return ev.Detail
+	}
+	return json.RawMessage("null")
+}
+
+// collect reads a sequence to its end.
+func collect[T any](all iter.Seq2[T, error]) (out []T, err error) {
+	for one, err := range all {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+type ledgerVerify struct {
+	Exhibit []string `arg:"" optional:"" help:"These exhibits only. Default: all."`
+}
+
+func (c *ledgerVerify) Run(a *app) error {
+	l, err := a.read()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	stop := waiting(a, "verifying")
+	verdict, err := l.Verify(a.ctx, c.Exhibit)
+	stop()
+	if err != nil {
+		return err
+	}
+	line := struct {
+		Type     string   `json:"message_type"`
+		OK       bool     `json:"ok"`
+		Exhibits int      `json:"exhibits"`
+		Records  uint64   `json:"records"`
+		Entries  uint64   `json:"log_entries"`
+		Problems []string `json:"problems"`
+	}{"verdict", len(verdict.Problems) == 0, verdict.Exhibits, verdict.Records, verdict.Entries, append([]string{}, verdict.Problems...)}
+	err = a.print(line, func(w io.Writer) { printVerdict(w, verdict) })
+	if err == nil && len(verdict.Problems) > 0 {
+		return errIntegrity
+	}
+	return err
+}
+
+func printVerdict(w io.Writer, v lab.Verdict) {
+	for _, p := range v.Problems {
+		fmt.Fprintln(w, "PROBLEM:", p)
+	}
+	verb := "verified"
+	if len(v.Problems) > 0 {
+		verb = "examined"
+	}
+	fmt.Fprintf(w, "%s %s: %s exhibits, %s records, %s entries of the agency log.\n",
+		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, term.Count(v.Exhibits), term.Count(v.Records), term.Count(v.Entries))
+}
+
+type ledgerProve struct {
+	Exhibit string `arg:"" help:"The exhibit's label."`
+	Leaf    uint64 `arg:"" help:"The record's leaf, as tutela find shows it."`
+	Scan    int    `help:"Default: the newest sealed scan." placeholder:"N"`
+}
+
+func (c *ledgerProve) Run(a *app) error {
+	l, err := a.read()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if _, err := findExhibit(a, l, c.Exhibit); err != nil {
+		return err
+	}
+	s, err := c.scan(a, l)
+	if err != nil {
+		return err
+	}
+	p, err := l.Prove(a.ctx, *s, c.Leaf)
+	if err != nil {
+		return err
+	}
+	return a.print(proofLine(p), func(w io.Writer) { printProof(w, p) })
+}
+
+func (c *ledgerProve) scan(a *app, l *lab.Lab) (*catalog.Scan, error) {
+	scans, err := l.Catalog.Scans(a.ctx, c.Exhibit)
+	if err != nil {
+		return nil, err
+	}
+	for i := range scans {
+		if c.Scan != 0 && scans[i].Number == c.Scan && scans[i].Seal != nil {
+			return &scans[i], nil
+		}
+	}
+	if s := lastSealed(scans); s != nil && c.Scan == 0 {
+		return s, nil
+	}
+	return nil, hint(fmt.Errorf("exhibit %s has no such sealed scan", c.Exhibit), "tutela exhibit show %s", word(c.Exhibit))
+}
+
+func proofLine(p *lab.Proof) any {
+	return struct {
+		Type      string   `json:"message_type"`
+		Exhibit   string   `json:"exhibit"`
+		Scan      int      `json:"scan"`
+		Leaf      uint64   `json:"leaf"`
+		Path      string   `json:"path"`
+		Salt      string   `json:"salt"`
+		Record    string   `json:"record"`
+		Inclusion []string `json:"inclusion"`
+		Size      uint64   `json:"size"`
+		Root      string   `json:"root"`
+		LogIndex  uint64   `json:"log_index"`
+		LogProof  string   `json:"log_proof"`
+		LogSalt   string   `json:"log_salt"`
+		LogBody   string   `json:"log_body"`
+		LogKeys   []string `json:"log_keys"`
+	}{"proof", p.Scan.Exhibit, p.Scan.Number, p.Leaf, p.Record.DisplayPath(), p.Opening.Salt.String(), base64.StdEncoding.EncodeToString(p.Opening.Body),
+		hashes(p.Inclusion), p.Size, p.Root.String(), p.Scan.LogIndex, string(p.Seal.Text()), p.Seal.Opening.Salt.String(),
+		base64.StdEncoding.EncodeToString(p.Seal.Opening.Body), p.LogKeys}
+}
+
+func hashes(path []check.Hash) []string {
+	out := []string{}
+	for _, h := range path {
+		out = append(out, h.String())
+	}
+	return out
+}
+
+func printProof(w io.Writer, p *lab.Proof) {
+	fmt.Fprintf(w, "Leaf %d of scan %d of %s is %s.\n", p.Leaf, p.Scan.Number, p.Scan.Exhibit, p.Record.DisplayPath())
+	if p.Record.Hashed {
+		fmt.Fprintf(w, "  content   sha256 %s\n", p.Record.Digests.SHA256)
+	}
+	fmt.Fprintf(w, "  leaf      %s, from the record and its salt\n", p.Opening.Leaf())
+	fmt.Fprintf(w, "  root      %s, over %s leaves, by %d hashes beside the way\n", p.Root, term.Count(p.Size), len(p.Inclusion))
+	fmt.Fprintf(w, "  seal      entry %d of the agency log names that root\n", p.Scan.LogIndex)
+	fmt.Fprintf(w, "  head      the log of %s entries is signed by %d keys\n", term.Count(p.Head.Size), len(p.LogKeys))
+	fmt.Fprintln(w, "Every step was checked. With --json the proof is printed for somebody else to check.")
+}
+
+type ledgerRescan struct {
+	Exhibit   string   `arg:"" help:"The exhibit's label."`
+	Path      []string `arg:"" help:"Where the exhibit's bytes are." type:"path"`
+	Authority string   `help:"The authority to act under." placeholder:"R"`
+}
+
+func (c *ledgerRescan) Run(a *app) error {
+	l, err := a.write()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if _, err := findExhibit(a, l, c.Exhibit); err != nil {
+		return err
+	}
+	scans, err := l.Catalog.Scans(a.ctx, c.Exhibit)
+	if err != nil {
+		return err
+	}
+	sealed := lastSealed(scans)
+	if sealed == nil {
+		return hint(fmt.Errorf("exhibit %s has no sealed scan to hold the evidence against", c.Exhibit), "tutela scan %s PATH", word(c.Exhibit))
+	}
+	seized, err := survey.Open(c.Path)
+	if err != nil {
+		return err
+	}
+	defer seized.Close()
+	return c.rescan(a, l, *sealed, seized)
+}
+
+func (c *ledgerRescan) rescan(a *app, l *lab.Lab, s catalog.Scan, seized *survey.Survey) error {
+	detail, err := tutela.EncodeDetail(access{"rescan", s.Number})
+	if err != nil {
+		return err
+	}
+	grant, err := authority.NewOffice(l.Catalog, l, nil).Grant(a.ctx, authority.Request{
+		Actor: a.actor, Action: tutela.ActionRescan, Exhibit: s.Exhibit, Reference: c.Authority, Event: tutela.EventAccess, Detail: detail,
+	})
+	if err != nil {
+		return err
+	}
+	j := job(l, s.ScanID, nil)
+	j.Evidence, j.Profile = seized, scan.Profile(s.Start.Profile)
+	began, watch := time.Now(), watchScan(a, j, c.Path)
+	differences := []string{}
+	compared, err := scan.Rescan(a.ctx, grant, j, func(d scan.Difference) error {
+		differences = append(differences, d.String())
+		return nil
+	})
+	watch.stop()
+	if err != nil {
+		return err
+	}
+	return printRescan(a, s, compared, differences, time.Since(began))
+}
+
+func printRescan(a *app, s catalog.Scan, compared uint64, differences []string, took time.Duration) error {
+	line := struct {
+		Type        string   `json:"message_type"`
+		OK          bool     `json:"ok"`
+		Exhibit     string   `json:"exhibit"`
+		Scan        int      `json:"scan"`
+		Records     uint64   `json:"records"`
+		Differences []string `json:"differences"`
+		Seconds     float64  `json:"seconds"`
+	}{"rescan", len(differences) == 0, s.Exhibit, s.Number, compared, differences, took.Seconds()}
+	err := a.print(line, func(w io.Writer) {
+		for _, d := range differences {
+			fmt.Fprintln(w, "DIFFERENT:", d)
+		}
+		fmt.Fprintf(w, "%s records of scan %d of %s were read again: %s differences.\n", term.Count(compared), s.Number, s.Exhibit, term.Count(len(differences)))
+	})
+	if err == nil && len(differences) > 0 {
+		return errIntegrity
+	}
+	return err
+}
+
+// scanLine is one scan in JSON.
+func scanLine(s catalog.Scan) any {
+	line := struct {
+		Type     string  `json:"message_type"`
+		Exhibit  string  `json:"exhibit"`
+		Scan     int     `json:"scan"`
+		State    string  `json:"state"`
+		Profile  string  `json:"profile"`
+		Started  *string `json:"started"`
+		Sealed   *string `json:"sealed"`
+		Records  *uint64 `json:"records"`
+		Bytes    *int64  `json:"bytes"`
+		Root     *string `json:"root"`
+		LogIndex *uint64 `json:"log_index"`
+	}{Type: "scan", Exhibit: s.Exhibit, Scan: s.Number, State: string(s.State()), Profile: s.Start.Profile, Started: stamp(s.Started), Sealed: stamp(s.Sealed)}
+	if s.Seal != nil {
+		root := s.Seal.Root.String()
+		line.Records, line.Bytes, line.Root, line.LogIndex = &s.Seal.Records, &s.Seal.Bytes, &root, &s.LogIndex
+	}
+	return line
+}

@@ -1,0 +1,165 @@
+// Command tutela takes seized media from evidence to court: it reads every file
+// without altering a byte, tells known from unknown, and writes all it did into
+// a ledger that nobody can rewrite unseen.
+//
+// Run `tutela` alone for the list of objects and actions. Every error says what
+// went wrong and, where there is one, what to do now. With --json, standard
+// output holds JSON lines and nothing else.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"tutela/internal/authority"
+	"tutela/internal/durable"
+	"tutela/internal/lab"
+)
+
+// Exit codes. Programs that call tutela rely on them: they must never change.
+const (
+	exitOK           = 0
+	exitFailed       = 1
+	exitUsage        = 2
+	exitUnreadable   = 3 // finished, but some items could not be read
+	exitIntegrity    = 4 // something does not verify
+	exitNotPermitted = 5
+	exitNoLab        = 10
+	exitLocked       = 11
+	exitInterrupted  = 130
+)
+
+// commands is the whole command line.
+type commands struct {
+	Lab     string           `help:"The lab's folder. Default: $$TUTELA_LAB, else the nearest folder upwards that holds lab.toml." placeholder:"DIR" env:"TUTELA_LAB"`
+	JSON    bool             `name:"json" help:"Print JSON lines."`
+	Actor   string           `help:"Who acts, as the ledger shall say. Default: the user of this machine." placeholder:"NAME" env:"TUTELA_ACTOR"`
+	Version kong.VersionFlag `help:"Print the version."`
+
+	Init      initCommand      `cmd:"" help:"Make a lab: keys, ledger, catalogue."`
+	Demo      demoCommand      `cmd:"" help:"Draw synthetic evidence and take it the whole way."`
+	Hash      hashCommand      `cmd:"" help:"Digests and perceptual hashes of files; needs no lab."`
+	Case      caseCommand      `cmd:"" help:"Investigations: open, list, show, close."`
+	Authority authorityCommand `cmd:"" help:"Warrants and orders: add, list, show, revoke."`
+	Exhibit   exhibitCommand   `cmd:"" help:"Seized things: add, list, show, transfer."`
+	Set       setCommand       `cmd:"" help:"Hash sets: import, list, show, lookup, export, remove."`
+	Scan      scanCommand      `cmd:"" help:"Read an exhibit: digests, matches, ledger, seal."`
+	Rematch   rematchCommand   `cmd:"" help:"Match what was recorded against the sets as they are now."`
+	Find      findCommand      `cmd:"" help:"Find items in the catalogue."`
+	Ledger    ledgerCommand    `cmd:"" help:"The ledger: head, log, verify, prove, rescan."`
+	Maintain  labCommand       `cmd:"" name:"lab" help:"The lab itself: check, rebuild."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run is the program but for the process around it.
+func run(ctx context.Context, args []string) (code int) {
+	var c commands
+	parser, err := kong.New(&c,
+		kong.Name("tutela"),
+		kong.Description("From seized media to evidence that a court can check."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Vars{"version": version()},
+		kong.Exit(func(status int) { panic(exit(status)) }),
+	)
+	if err != nil {
+		panic("internal error: " + err.Error())
+	}
+	defer func() {
+		if status, ok := recover().(exit); ok { // after --help and --version
+			code = int(status)
+		}
+	}()
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return report(&hinted{err: err, hint: "tutela --help", code: exitUsage})
+	}
+	return report(parsed.Run(newApp(ctx, &c)))
+}
+
+// exit is what kong's own way out of the program is turned into.
+type exit int
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "tutela (development)"
+	}
+	return "tutela " + info.Main.Version
+}
+
+// hinted is an error for the user: what went wrong, and what to do now.
+type hinted struct {
+	err  error
+	hint string
+	code int
+}
+
+func (h *hinted) Error() string { return h.err.Error() }
+func (h *hinted) Unwrap() error { return h.err }
+
+// hint wraps err with a sentence or a command that helps.
+func hint(err error, format string, args ...any) error {
+	return &hinted{err: err, hint: fmt.Sprintf(format, args...), code: exitFailed}
+}
+
+// misuse is an error in how the command was called.
+func misuse(format string, args ...any) error {
+	return &hinted{err: fmt.Errorf(format, args...), code: exitUsage}
+}
+
+// errUnreadable and errIntegrity carry nothing but the exit code: what there is
+// to say has been printed.
+var (
+	errUnreadable = &hinted{err: errors.New("some items could not be read"), code: exitUnreadable}
+	errIntegrity  = &hinted{err: errors.New("something does not verify"), code: exitIntegrity}
+)
+
+// report prints the error and says which exit code it means.
+func report(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	code, hint := classify(err)
+	fmt.Fprintln(os.Stderr, "tutela: error:", err)
+	if hint != "" {
+		fmt.Fprintln(os.Stderr, "tutela: hint:", hint)
+	}
+	return code
+}
+
+func classify(err error) (code int, hint string) {
+	var h *hinted
+	var refusal *authority.Refusal
+	switch {
+	case errors.As(err, &h):
+		return h.code, h.hint
+	case errors.As(err, &refusal):
+		return exitNotPermitted, refusal.Hint
+	case errors.Is(err, lab.ErrNoLab):
+		return exitNoLab, "tutela init DIR --agency NAME --country CC"
+	case errors.Is(err, durable.ErrLocked):
+		return exitLocked, "wait until it has finished; only one process at a time may change a lab"
+	case errors.Is(err, lab.ErrIntegrity):
+		return exitIntegrity, "change nothing; keep a copy of the lab's folder and call whoever is responsible for it"
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted, ""
+	}
+	return exitFailed, ""
+}

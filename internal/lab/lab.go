@@ -1,0 +1,294 @@
+// Package lab opens a lab folder and keeps its parts together: keys, agency
+// log, exhibit ledgers, hash sets and catalogue.
+//
+// Call [Init] once, [Locate] and [Open] ever after. Promised: what
+// [Lab.Record] acknowledged is in the agency log and in the catalogue; opening
+// for writing is recovery, so that whatever a crash left behind is caught up
+// from the ledgers; one process at a time writes. Not promised: that a reader
+// sees what a writer does at the same moment.
+//
+// The folder:
+//
+//	lab.toml                     agency, country, format
+//	keys/                        the lab's secrets
+//	ledger/agency/               the agency log
+//	ledger/exhibits/LABEL/N/     the ledger of scan N: records, matches-RUN
+//	sets/NAME/                   compiled hash sets
+//	catalog.sqlite               derived from the ledgers; may be deleted
+//	jobs/                        temporary files, encrypted
+//	lock                         held by the process that writes
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"tutela"
+	"tutela/internal/catalog"
+	"tutela/internal/catalog/sqlite"
+	"tutela/internal/durable"
+	"tutela/internal/hashset"
+	"tutela/internal/ledger"
+)
+
+// format is the version of the folder's layout. A lab of a newer format is
+// refused.
+const format = 1
+
+// Errors that callers tell apart.
+var (
+	ErrNoLab     = errors.New("no lab here")
+	ErrNotEmpty  = errors.New("the folder is not empty")
+	ErrNewer     = errors.New("the lab was made by a newer version of tutela")
+	ErrIntegrity = errors.New("the ledger does not hold together")
+)
+
+// Config is what lab.toml says.
+type Config struct {
+	Format  int       `toml:"format"`
+	Agency  string    `toml:"agency"`
+	Country string    `toml:"country"`
+	Created time.Time `toml:"created"`
+}
+
+// Mode says what a lab is opened for.
+type Mode int
+
+// Read looks only and works beside a writer. Write takes the lab's lock and
+// brings the catalogue up to the ledgers.
+const (
+	Read Mode = iota
+	Write
+)
+
+// Lab is an open lab folder.
+type Lab struct {
+	Dir     string
+	Config  Config
+	Catalog catalog.Store
+	Sets    *hashset.Store
+
+	keys  *ledger.Keys
+	log   *ledger.Log // nil when opened to read
+	lock  *durable.FileLock
+	actor string
+}
+
+// Locate finds the lab: the named folder, or the nearest one upwards from the
+// working directory that holds lab.toml. It returns ErrNoLab if there is none.
+func Locate(named string) (string, error) {
+	if named != "" {
+		if !isLab(named) {
+			return "", fmt.Errorf("%w: %s has no lab.toml", ErrNoLab, named)
+		}
+		return named, nil
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if isLab(at) {
+			return at, nil
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("%w: neither %s nor a folder above it holds lab.toml", ErrNoLab, dir)
+		}
+	}
+}
+
+func isLab(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, "lab.toml"))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// Init makes a lab in dir, which must be empty or absent. lab.toml is written
+// last: before it there is no lab, after it there is a whole one.
+func Init(ctx context.Context, dir string, c Config, actor string) error {
+	if err := refuseFilled(dir); err != nil {
+		return err
+	}
+	for _, sub := range []string{"keys", "ledger/exhibits", "sets", "jobs"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	c.Format, c.Created = format, time.Now().UTC().Truncate(time.Second)
+	keys, err := ledger.GenerateKeys("tutela/" + slug(c.Agency))
+	if err != nil {
+		return err
+	}
+	if err := keys.Save(filepath.Join(dir, "keys")); err != nil {
+		return fmt.Errorf("save the keys: %w", err)
+	}
+	if err := begin(ctx, dir, c, keys, actor); err != nil {
+		return err
+	}
+	text, err := toml.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(filepath.Join(dir, "lab.toml"), text, 0o600)
+}
+
+func refuseFilled(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%w: %s holds %s", ErrNotEmpty, dir, entries[0].Name())
+	}
+	return nil
+}
+
+// begin makes the agency log with its first event, and an empty catalogue.
+func begin(ctx context.Context, dir string, c Config, keys *ledger.Keys, actor string) error {
+	detail, err := json.Marshal(map[string]string{"agency": c.Agency, "country": c.Country})
+	if err != nil {
+		return err
+	}
+	l := &Lab{Dir: dir, Config: c, keys: keys, actor: actor}
+	if l.log, err = ledger.CreateLog(ctx, l.agencyDir(), keys); err != nil {
+		return fmt.Errorf("make the agency log: %w", err)
+	}
+	if l.Catalog, err = sqlite.Open(ctx, l.catalogPath()); err != nil {
+		return errors.Join(err, l.log.Close())
+	}
+	_, err = l.Record(ctx, tutela.Event{Kind: tutela.EventInit, Time: c.Created, Actor: actor, Detail: detail, Key: "init"})
+	return errors.Join(err, l.Close())
+}
+
+// Open opens the lab in dir.
+func Open(ctx context.Context, dir string, mode Mode, actor string) (*Lab, error) {
+	l := &Lab{Dir: dir, actor: actor}
+	if err := l.open(ctx, mode); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (l *Lab) open(ctx context.Context, mode Mode) (err error) {
+	if err := l.readConfig(); err != nil {
+		return err
+	}
+	if mode == Write {
+		if l.lock, err = durable.Lock(filepath.Join(l.Dir, "lock"), holder(l.actor)); err != nil {
+			return fmt.Errorf("the lab %s is %w", l.Dir, err)
+		}
+	}
+	if l.keys, err = ledger.LoadKeys(filepath.Join(l.Dir, "keys")); err != nil {
+		return fmt.Errorf("load the lab's keys: %w", err)
+	}
+	if l.Sets, err = hashset.OpenStore(filepath.Join(l.Dir, "sets")); err != nil {
+		return fmt.Errorf("open the hash sets: %w", err)
+	}
+	if l.Catalog, err = sqlite.Open(ctx, l.catalogPath()); err != nil {
+		return fmt.Errorf("open the catalogue: %w", err)
+	}
+	if mode == Write {
+		return l.recover(ctx)
+	}
+	return nil
+}
+
+func (l *Lab) readConfig() error {
+	text, err := os.ReadFile(filepath.Join(l.Dir, "lab.toml"))
+	if err != nil {
+		return err
+	}
+	if err := toml.Unmarshal(text, &l.Config); err != nil {
+		return fmt.Errorf("read lab.toml: %w", err)
+	}
+	if l.Config.Format > format {
+		return fmt.Errorf("%w: its format is %d, this version knows %d", ErrNewer, l.Config.Format, format)
+	}
+	if l.Config.Format < 1 {
+		return errors.New("read lab.toml: it names no format")
+	}
+	return nil
+}
+
+func holder(actor string) string {
+	return fmt.Sprintf("process %d of %s, since %s", os.Getpid(), actor, time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+}
+
+// recover opens the agency log to append and applies to the catalogue what it
+// has not seen: the ordinary way of starting, and all there is to recovery.
+func (l *Lab) recover(ctx context.Context) (err error) {
+	if l.log, err = ledger.OpenLog(ctx, l.agencyDir(), l.keys); err != nil {
+		return fmt.Errorf("open the agency log: %w", err)
+	}
+	return l.apply(ctx, l.Catalog)
+}
+
+// apply brings a catalogue up to the agency log.
+func (l *Lab) apply(ctx context.Context, store catalog.Store) error {
+	applied, err := store.Applied(ctx)
+	if err != nil {
+		return err
+	}
+	for entry, err := range l.log.Events(ctx, applied) {
+		if err != nil {
+			return fmt.Errorf("read the agency log: %w", err)
+		}
+		if err := store.Apply(ctx, entry.Index, entry.Event); err != nil {
+			return fmt.Errorf("apply event %d to the catalogue: %w", entry.Index, err)
+		}
+	}
+	return nil
+}
+
+// Record appends an event to the agency log and applies it to the catalogue.
+// The log is the commit point: if the catalogue fails after it, the event has
+// happened and the next opening applies it.
+func (l *Lab) Record(ctx context.Context, ev tutela.Event) (uint64, error) {
+	if ev.Actor == "" {
+		ev.Actor = l.actor
+	}
+	if ev.Time.IsZero() {
+		ev.Time = time.Now().UTC()
+	}
+	index, err := l.log.Append(ctx, ev)
+	if err != nil {
+		return 0, fmt.Errorf("append to the agency log: %w", err)
+	}
+	if err := l.Catalog.Apply(ctx, index, ev); err != nil {
+		return index, fmt.Errorf("apply event %d to the catalogue: %w", index, err)
+	}
+	return index, nil
+}
+
+// Actor is who acts in this lab, as the ledger will say.
+func (l *Lab) Actor() string { return l.actor }
+
+// Close gives everything back. It is safe on a lab that is half open.
+func (l *Lab) Close() error {
+	var errs []error
+	if l.log != nil {
+		errs = append(errs, l.log.Close())
+	}
+	if l.Catalog != nil {
+		errs = append(errs, l.Catalog.Close())
+	}
+	if l.lock != nil {
+		errs = append(errs, l.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Lab) agencyDir() string   { return filepath.Join(l.Dir, "ledger", "agency") }
+func (l *Lab) catalogPath() string { return filepath.Join(l.Dir, "catalog.sqlite") }
+
+// JobsDir is where temporary files lie; only encrypted ones.
+func (l *Lab) JobsDir() string { return filepath.Join(l.Dir, "jobs") }

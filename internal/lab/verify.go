@@ -1,0 +1,249 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"tutela"
+	"tutela/internal/catalog"
+	"tutela/internal/ledger"
+	"tutela/internal/ledger/check"
+)
+
+// Verdict is what Verify found.
+type Verdict struct {
+	Exhibits int    // with a ledger
+	Records  uint64 // leaves of record trees that were recomputed
+	Entries  uint64 // of the agency log
+	Problems []string
+}
+
+func (v *Verdict) problem(format string, args ...any) {
+	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
+}
+
+// Verify recomputes the agency log and, for the named exhibits or all, every
+// leaf and root of every record tree and match run, and holds them against the
+// seals in the log. The catalogue is not asked: it proves nothing. What does not
+// hold is a problem of the verdict, not an error.
+func (l *Lab) Verify(ctx context.Context, exhibits []string) (v Verdict, err error) {
+	log, err := l.ReadLog()
+	if err != nil {
+		v.problem("agency log: %v", err)
+		return v, nil
+	}
+	problems, err := log.Verify(ctx)
+	if err != nil {
+		return v, err
+	}
+	for _, p := range problems {
+		v.problem("agency log: %s", p)
+	}
+	told, err := l.told(ctx, log, &v)
+	if err != nil {
+		return v, err
+	}
+	return v, l.verifyTold(ctx, told, exhibits, &v)
+}
+
+// told is what the agency log says of the ledgers beside it.
+type told struct {
+	exhibits []string                       // that were added, in order
+	starts   []catalog.ScanID               // that were begun
+	seals    map[catalog.ScanID]tutela.Seal // of those that were sealed
+	runs     map[catalog.ScanID][]tutela.MatchRun
+}
+
+func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told, error) {
+	t := told{seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}}
+	for entry, err := range log.Events(ctx, 0) {
+		if ctx.Err() != nil {
+			return t, context.Cause(ctx)
+		}
+		if err != nil {
+			v.problem("agency log: %v", err)
+			break
+		}
+		v.Entries++
+		if err := t.take(entry.Event); err != nil {
+			v.problem("agency log: entry %d: %v", entry.Index, err)
+		}
+	}
+	return t, nil
+}
+
+func (t *told) take(ev tutela.Event) error {
+	switch ev.Kind {
+	case tutela.EventSeize:
+		t.exhibits = append(t.exhibits, ev.Exhibit)
+	case tutela.EventScanStart:
+		var start tutela.ScanStart
+		if err := tutela.DecodeDetail(ev.Detail, &start); err != nil {
+			return err
+		}
+		t.starts = append(t.starts, catalog.ScanID{Exhibit: start.Exhibit, Number: start.Number})
+	case tutela.EventSeal:
+		var seal tutela.Seal
+		if err := tutela.DecodeDetail(ev.Detail, &seal); err != nil {
+			return err
+		}
+		t.seals[catalog.ScanID{Exhibit: seal.Exhibit, Number: seal.Number}] = seal
+	case tutela.EventMatchRun:
+		var run tutela.MatchRun
+		if err := tutela.DecodeDetail(ev.Detail, &run); err != nil {
+			return err
+		}
+		id := catalog.ScanID{Exhibit: run.Exhibit, Number: run.Number}
+		t.runs[id] = append(t.runs[id], run)
+	}
+	return nil
+}
+
+func (l *Lab) verifyTold(ctx context.Context, t told, exhibits []string, v *Verdict) error {
+	for _, label := range exhibits {
+		if !slices.Contains(t.exhibits, label) {
+			return fmt.Errorf("exhibit %s: %w", label, catalog.ErrNotFound)
+		}
+	}
+	seen := map[string]bool{}
+	for _, id := range t.starts {
+		if len(exhibits) > 0 && !slices.Contains(exhibits, id.Exhibit) {
+			continue
+		}
+		seen[id.Exhibit] = true
+		if err := l.verifyScan(ctx, id, t, v); err != nil {
+			return err
+		}
+	}
+	v.Exhibits = len(seen)
+	return nil
+}
+
+func (l *Lab) verifyScan(ctx context.Context, id catalog.ScanID, t told, v *Verdict) error {
+	seal, sealed := t.seals[id]
+	records, err := l.ReadRecords(id)
+	if !sealed && errors.Is(err, fs.ErrNotExist) {
+		return nil // begun, and stopped before the first record
+	}
+	n, err := v.verifyTree(ctx, id.String(), records, err, sealed, seal.Records, seal.Root)
+	v.Records += n
+	if err != nil {
+		return err
+	}
+	for _, run := range t.runs[id] {
+		matches, err := l.ReadMatches(id, run.Run)
+		name := fmt.Sprintf("%s match run %d", id, run.Run)
+		if _, err := v.verifyTree(ctx, name, matches, err, true, run.Matches, run.Root); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verifyTree recomputes a tree and, if it was sealed, holds it against what the
+// seal says. It returns how many leaves there are.
+func (v *Verdict) verifyTree(ctx context.Context, name string, tree *ledger.Reader, opened error, sealed bool, size uint64, root tutela.SHA256) (uint64, error) {
+	if opened != nil {
+		v.problem("%s: %v", name, opened)
+		return 0, nil
+	}
+	defer tree.Close()
+	problems, err := tree.Verify(ctx, nil)
+	if errors.Is(err, ledger.ErrDamaged) {
+		v.problem("%s: %v", name, err)
+	} else if err != nil {
+		return 0, err
+	}
+	for _, p := range problems {
+		v.problem("%s: %s", name, p)
+	}
+	if sealed && tree.Size() != size {
+		v.problem("%s: %d leaves, the seal says %d", name, tree.Size(), size)
+	}
+	if sealed && tutela.SHA256(tree.Root()) != root {
+		v.problem("%s: root %s, the seal says %s", name, tree.Root(), root)
+	}
+	return tree.Size(), nil
+}
+
+// Proof shows that a record stands in a sealed scan: from the record to the
+// signed head of the agency log.
+type Proof struct {
+	Scan      catalog.Scan
+	Leaf      uint64
+	Record    *tutela.Record
+	Opening   check.Opening // of the record
+	Inclusion []check.Hash
+	Size      uint64 // leaves under Root
+	Root      check.Hash
+	Seal      ledger.Proof // of the event that names Root
+	Head      check.Checkpoint
+	LogKeys   []string
+}
+
+// Prove makes the proof of one record and checks every step of it. An error
+// that wraps ErrIntegrity means that a step does not hold.
+func (l *Lab) Prove(ctx context.Context, scan catalog.Scan, leaf uint64) (*Proof, error) {
+	p := &Proof{Scan: scan, Leaf: leaf, LogKeys: l.keys.VerifierKeys()}
+	if err := l.proveRecord(p); err != nil {
+		return nil, fmt.Errorf("prove leaf %d of %s: %w", leaf, scan.ScanID, err)
+	}
+	if err := l.proveSeal(ctx, p); err != nil {
+		return nil, fmt.Errorf("prove the seal of %s: %w", scan.ScanID, err)
+	}
+	return p, nil
+}
+
+func (l *Lab) proveRecord(p *Proof) (err error) {
+	tree, err := l.ReadRecords(p.Scan.ScanID)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	p.Size, p.Root = tree.Size(), tree.Root()
+	if p.Opening, err = tree.Opening(p.Leaf); err != nil {
+		return err
+	}
+	if p.Record, err = ledger.DecodeRecord(p.Opening.Body); err != nil {
+		return err
+	}
+	if p.Inclusion, err = tree.Prove(p.Leaf); err != nil {
+		return err
+	}
+	if err := check.VerifyInclusion(p.Root, p.Size, p.Leaf, p.Opening.Leaf(), p.Inclusion); err != nil {
+		return fmt.Errorf("%w: %w", ErrIntegrity, err)
+	}
+	return nil
+}
+
+func (l *Lab) proveSeal(ctx context.Context, p *Proof) error {
+	log, err := l.ReadLog()
+	if err != nil {
+		return err
+	}
+	if p.Seal, err = log.Prove(ctx, p.Scan.LogIndex); err != nil {
+		return err
+	}
+	keys, err := check.ParseLogKeys(p.LogKeys...)
+	if err != nil {
+		return err
+	}
+	if p.Head, err = p.Seal.VerifyEvent(p.Seal.Opening, keys); err != nil {
+		return fmt.Errorf("%w: %w", ErrIntegrity, err)
+	}
+	event, err := ledger.DecodeEvent(p.Seal.Opening.Body)
+	if err != nil {
+		return err
+	}
+	var seal tutela.Seal
+	if err := tutela.DecodeDetail(event.Detail, &seal); err != nil {
+		return err
+	}
+	if seal.Root != tutela.SHA256(p.Root) || seal.Records != p.Size {
+		return fmt.Errorf("%w: entry %d of the agency log does not name this root", ErrIntegrity, p.Scan.LogIndex)
+	}
+	return nil
+}

@@ -1,0 +1,292 @@
+package scan
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync/atomic"
+
+	"tutela"
+	"tutela/internal/digest"
+	"tutela/internal/evidence"
+	"tutela/internal/evidence/archive"
+	"tutela/internal/evidence/folder"
+	"tutela/internal/picture"
+)
+
+const (
+	// headBytes is what telling a type by content needs.
+	headBytes = 3072
+	// keepBytes bounds how much of one picture or archive is kept from the one
+	// read; keepTotal bounds it over all workers. What is larger is read a
+	// second time.
+	keepBytes = 8 << 20
+	keepTotal = 64 << 20
+)
+
+// observer turns entries into records. One serves all workers.
+type observer struct {
+	profile  Profile
+	limits   evidence.Limits
+	spool    *spool
+	kept     atomic.Int64
+	progress *progress
+}
+
+// reading is one entry while it is being read: the head for its type, and the
+// whole if it is small enough and a second look will be needed.
+type reading struct {
+	o       *observer
+	unit    *unit
+	entry   *evidence.Entry
+	content evidence.Content
+	salvage *salvage
+
+	head  []byte
+	keep  []byte // the content so far, nil if it is not kept
+	wants want
+}
+
+// want is what happens to a content besides its digests.
+type want uint8
+
+const (
+	wantNothing want = iota
+	wantPicture
+	wantArchive
+)
+
+// open begins to read; nil means that there is nothing to read and the record
+// is complete.
+func (o *observer) open(e *evidence.Entry) (*reading, *tutela.Record) {
+	if e.Open == nil {
+		return nil, o.unread(e, nil)
+	}
+	content, err := e.Open()
+	if err != nil {
+		return nil, o.unread(e, err)
+	}
+	return &reading{o: o, entry: e, content: content, salvage: newSalvage(content, e.Size)}, nil
+}
+
+// unread is the record of an entry of which nothing was read: because there is
+// nothing to read (a link, a device), or because err stood in the way.
+func (o *observer) unread(e *evidence.Entry, err error) *tutela.Record {
+	r := recordOf(e)
+	switch {
+	case err != nil:
+		r.Failure = err.Error()
+		find(r, codeOf(err, tutela.FindingUnreadable), err)
+	case missing(e):
+		r.Failure = e.Findings[0].String()
+	}
+	return r
+}
+
+// missing reports an entry that has no content to open although there should be
+// some: a volume without a reader, a folder that could not be listed.
+func missing(e *evidence.Entry) bool {
+	contentless := e.Kind == tutela.Volume || e.Kind == tutela.Directory || e.Kind == tutela.File
+	return contentless && e.Open == nil && len(e.Findings) > 0
+}
+
+func recordOf(e *evidence.Entry) *tutela.Record {
+	return &tutela.Record{
+		Volume: e.Volume, Path: e.Path, Chain: e.Chain, Kind: e.Kind, State: e.State, Size: e.Size,
+		Times: e.Times, Runs: e.Runs, Findings: e.Findings,
+	}
+}
+
+// see is the Tee of the stream: it looks at each chunk once as it passes.
+func (r *reading) see(chunk []byte) {
+	r.o.progress.bytes.Add(int64(len(chunk)))
+	if len(r.head) < headBytes {
+		first := len(r.head) == 0
+		r.head = append(r.head, chunk[:min(len(chunk), headBytes-len(r.head))]...)
+		if first {
+			r.decide()
+		}
+	}
+	if r.keep != nil {
+		r.hold(chunk)
+	}
+}
+
+// decide says after the first chunk what will be needed of the content.
+func (r *reading) decide() {
+	if r.wants = r.o.profile.wants(r.head); r.wants != wantNothing && r.entry.Size <= keepBytes {
+		r.keep = make([]byte, 0, max(r.entry.Size, 0))
+	}
+}
+
+// hold keeps the chunk while there is room for all of it.
+func (r *reading) hold(chunk []byte) {
+	n := int64(len(chunk))
+	if len(r.keep)+len(chunk) > keepBytes || r.o.kept.Add(n) > keepTotal {
+		r.o.kept.Add(-n)
+		r.drop()
+		return
+	}
+	r.keep = append(r.keep, chunk...)
+}
+
+func (r *reading) drop() {
+	r.o.kept.Add(-int64(len(r.keep)))
+	r.keep = nil
+}
+
+// record closes the content and says what was observed.
+func (r *reading) record(sum tutela.Digests, size int64, err error) *tutela.Record {
+	rec := recordOf(r.entry)
+	if closing := r.content.Close(); closing != nil && err == nil {
+		err = closing
+	}
+	rec.Findings = append(rec.Findings, r.salvage.findings()...)
+	switch {
+	case err != nil:
+		rec.Failure = err.Error()
+		find(rec, codeOf(err, tutela.FindingReadError), err)
+	case r.salvage.lost > 0:
+		rec.Failure = fmt.Sprintf("%d bytes could not be read", r.salvage.lost)
+	default:
+		rec.Hashed, rec.Digests, rec.Size = true, sum, size
+		rec.Type = digest.Type(r.head)
+	}
+	return rec
+}
+
+// find adds what err says as a finding, unless the reader of the evidence has
+// said the same already.
+func find(r *tutela.Record, code string, err error) {
+	f := tutela.Finding{Code: code, Detail: err.Error()}
+	if !slices.Contains(r.Findings, f) {
+		r.Findings = append(slices.Clip(r.Findings), f)
+	}
+}
+
+// codeOf is the finding that fits an error, otherwise if nothing does.
+func codeOf(err error, otherwise string) string {
+	var inArchive *archive.Error
+	switch {
+	case errors.As(err, &inArchive):
+		return inArchive.Code
+	case errors.Is(err, folder.ErrChanged):
+		return tutela.FindingChanged
+	case errors.Is(err, evidence.ErrUnsupported):
+		return tutela.FindingUnsupported
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return tutela.FindingTruncated
+	}
+	return otherwise
+}
+
+// look decodes a picture and adds its perceptual hash, or the finding that it
+// could not.
+func (r *reading) look(ctx context.Context, rec *tutela.Record) {
+	p, err := r.perceptual(ctx)
+	if err != nil {
+		find(rec, tutela.FindingNotDecoded, err)
+		return
+	}
+	rec.Picture = &p
+}
+
+func (r *reading) perceptual(ctx context.Context) (p tutela.Perceptual, err error) {
+	data := r.keep
+	if data == nil {
+		if data, err = r.again(); err != nil {
+			return p, err
+		}
+	}
+	return picture.Perceptual(ctx, data, picture.Limits{})
+}
+
+// pictureBytes bounds what one picture file may take in memory.
+const pictureBytes = 512 << 20
+
+// again reads the whole content a second time.
+func (r *reading) again() ([]byte, error) {
+	if r.entry.Size > pictureBytes {
+		return nil, fmt.Errorf("a picture file of %d bytes is over the limit of %d", r.entry.Size, pictureBytes)
+	}
+	content, err := r.entry.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	return io.ReadAll(io.LimitReader(content, pictureBytes))
+}
+
+// expand visits the members of an archive and hands each one's record to emit.
+func (o *observer) expand(ctx context.Context, r *reading, emit func(*tutela.Record) error) error {
+	bytesAt, size, done, err := r.random(ctx)
+	if err != nil {
+		return emit(o.embeddedFailure(r.entry, err))
+	}
+	defer done()
+	x := archive.New(o.limits, o.spool)
+	return x.Expand(ctx, r.entry, bytesAt, size, func(e *evidence.Entry) error {
+		return emit(o.member(ctx, e))
+	})
+}
+
+func (o *observer) embeddedFailure(parent *evidence.Entry, err error) *tutela.Record {
+	e := *parent
+	e.Path = append(bytes.Clone(parent.Path), "!/"...)
+	e.Kind, e.State, e.Findings, e.Open = tutela.Directory, tutela.Embedded, nil, nil
+	return o.unread(&e, err)
+}
+
+// random gives random access to the content: from what was kept, from the
+// evidence itself, or through the spool.
+func (r *reading) random(ctx context.Context) (at io.ReaderAt, size int64, done func() error, err error) {
+	if r.keep != nil {
+		return bytes.NewReader(r.keep), int64(len(r.keep)), func() error { r.drop(); return nil }, nil
+	}
+	content, err := r.entry.Open()
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	if at, ok := content.(io.ReaderAt); ok && r.entry.Size >= 0 {
+		return at, r.entry.Size, content.Close, nil
+	}
+	defer content.Close()
+	spooled, err := r.o.spool.Put(ctx, content, r.o.limits.MemberBytes)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	return spooled, spooled.Size(), spooled.Close, nil
+}
+
+// member reads one archive member where it stands.
+func (o *observer) member(ctx context.Context, e *evidence.Entry) *tutela.Record {
+	r, rec := o.open(e)
+	if r == nil {
+		return rec
+	}
+	sum, size, err := digest.Sum(&seen{ctx, r})
+	rec = r.record(sum, size, err)
+	if r.wants == wantPicture && rec.Hashed {
+		r.look(ctx, rec)
+	}
+	r.drop()
+	return rec
+}
+
+// seen reads a content past see, and ends a long read when the scan ends.
+type seen struct {
+	ctx context.Context
+	r   *reading
+}
+
+func (s *seen) Read(p []byte) (int, error) {
+	if s.ctx.Err() != nil {
+		return 0, context.Cause(s.ctx)
+	}
+	n, err := s.r.salvage.Read(p)
+	s.r.see(p[:n])
+	return n, err
+}

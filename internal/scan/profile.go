@@ -1,0 +1,63 @@
+package scan
+
+import (
+	"fmt"
+
+	"tutela"
+	"tutela/internal/digest"
+	"tutela/internal/evidence"
+	"tutela/internal/evidence/archive"
+	"tutela/internal/picture"
+)
+
+// Profile says how deep a scan looks.
+type Profile string
+
+// The three depths.
+const (
+	// Triage takes the digests of live files: the fastest answer to "is
+	// anything known on this?". Pictures are not decoded, archives not opened.
+	Triage Profile = "triage"
+	// Standard adds deleted files, perceptual hashes of pictures, and what
+	// lies inside archives.
+	Standard Profile = "standard"
+	// Full adds the bytes that no volume claims.
+	Full Profile = "full"
+)
+
+// ParseProfile accepts the three names; empty is Standard.
+func ParseProfile(name string) (Profile, error) {
+	switch p := Profile(name); p {
+	case "":
+		return Standard, nil
+	case Triage, Standard, Full:
+		return p, nil
+	}
+	return "", fmt.Errorf("unknown profile %q: one of triage, standard, full", name)
+}
+
+// visits reports whether a scan of this depth records the entry. Entries that
+// carry a failure are always recorded: what was not seen must be known.
+func (p Profile) visits(e *evidence.Entry) bool {
+	switch {
+	case e.State == tutela.Slack:
+		return p == Full
+	case e.State == tutela.Allocated:
+		return true
+	default:
+		return p != Triage
+	}
+}
+
+// wants says what is done with a content that begins with head.
+func (p Profile) wants(head []byte) want {
+	switch {
+	case p == Triage:
+		return wantNothing
+	case picture.IsPicture(digest.Type(head)):
+		return wantPicture
+	case archive.Detect(head) != "":
+		return wantArchive
+	}
+	return wantNothing
+}

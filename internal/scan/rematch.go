@@ -1,0 +1,53 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"tutela"
+	"tutela/internal/authority"
+)
+
+// Rematch holds the records of a sealed scan against the sets of today, without
+// the evidence, in a match run of its own. The runs before it stay provable; the
+// catalogue shows the new one. Where the newest run was already made against
+// these sets, it is finished if need be and shown again.
+func Rematch(ctx context.Context, grant authority.Grant, job Job) (tutela.MatchRun, error) {
+	if err := grant.Permits(tutela.ActionRematch); err != nil {
+		return tutela.MatchRun{}, err
+	}
+	records, err := job.Desk.ReadRecords(job.ID)
+	if err != nil {
+		return tutela.MatchRun{}, err
+	}
+	defer records.Close()
+	run, m, err := openRun(job.Desk, job.ID, job.Sets)
+	if err != nil {
+		return tutela.MatchRun{}, err
+	}
+	err = m.catchUp(ctx, records)
+	if err := errors.Join(err, m.tree.Close()); err != nil {
+		return tutela.MatchRun{}, ended(ctx, err)
+	}
+	return finishRun(ctx, grant, job, run, &m.state)
+}
+
+// finishRun writes the root of a complete match run into the agency log and
+// makes it what the catalogue shows.
+func finishRun(ctx context.Context, grant authority.Grant, job Job, run int, s *matchState) (tutela.MatchRun, error) {
+	tree, err := job.Desk.ReadMatches(job.ID, run)
+	if err != nil {
+		return tutela.MatchRun{}, err
+	}
+	defer tree.Close()
+	detail := tutela.MatchRun{
+		Exhibit: job.ID.Exhibit, Number: job.ID.Number, Run: run, Root: tutela.SHA256(tree.Root()), Matches: tree.Size(),
+		Sets: append([]tutela.SetVersion{}, job.Sets.Versions()...), Alerts: s.Alerts, OfInterest: s.OfInterest, KnownGood: s.KnownGood,
+	}
+	key := fmt.Sprintf("match-run/%s/%d/%d", job.ID.Exhibit, job.ID.Number, run)
+	if _, err := write(ctx, grant, job.Desk, tutela.EventMatchRun, key, detail); err != nil {
+		return detail, err
+	}
+	return detail, job.Desk.ShowMatches(ctx, job.Catalog, job.ID, run)
+}

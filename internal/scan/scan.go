@@ -1,0 +1,234 @@
+// Package scan takes evidence all the way: it walks and reads what was seized,
+// digests it, hashes pictures, looks into archives, and writes every
+// observation into the exhibit ledger, every match into a match run, and both
+// into the catalogue.
+//
+// Call [Run] with a Grant; it begins a scan or goes on with one. [Rematch]
+// meets the sets of today without the evidence, [Rescan] reads the evidence
+// again and holds it against the ledger.
+//
+// Promised: the same evidence and exhibit seed end in the same root, however
+// many workers there were and however often the scan was interrupted; a crash
+// at any moment loses nothing that was committed and repeats nothing; whatever
+// could not be read has a record that says why. Not promised: a consistent
+// picture of a folder that somebody changes meanwhile; each file that changed
+// under the reader is marked.
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"tutela"
+	"tutela/internal/authority"
+	"tutela/internal/catalog"
+	"tutela/internal/evidence"
+	"tutela/internal/ledger"
+)
+
+// Desk is the lab as a scan needs it: where ledgers are opened and events
+// written.
+type Desk interface {
+	authority.Recorder
+	OpenRecords(id catalog.ScanID) (*ledger.Tree, error)
+	ReadRecords(id catalog.ScanID) (*ledger.Reader, error)
+	OpenMatches(id catalog.ScanID, run int) (*ledger.Tree, error)
+	ReadMatches(id catalog.ScanID, run int) (*ledger.Reader, error)
+	// LastMatchRun is the number of the newest match run that has a tree, 0 if
+	// there is none.
+	LastMatchRun(id catalog.ScanID) (int, error)
+	// ShowMatches makes a match run, as far as it was committed, what a
+	// catalogue shows for its scan.
+	ShowMatches(ctx context.Context, store catalog.Store, id catalog.ScanID, run int) error
+}
+
+// Job is what one scan works with.
+type Job struct {
+	ID      catalog.ScanID
+	Desk    Desk
+	Catalog catalog.Store
+	Sets    Matcher
+
+	Evidence Evidence
+	Sources  []tutela.SealedSource // what the evidence is made of, for the seal
+	Volumes  []tutela.SealedVolume
+	Profile  Profile         // empty is Standard
+	Limits   evidence.Limits // zero fields are defaults
+	Workers  int             // 0 is one for each processor
+	SpoolDir string          // for temporary files, which are encrypted
+	Tool     string          // name and version of the program, for the seal
+	Watch    *Watch          // may be nil
+}
+
+// Summary is what came out of a scan.
+type Summary struct {
+	catalog.Counts
+	Root     tutela.SHA256
+	LogIndex uint64 // of the seal in the agency log
+	Run      int    // of the match run
+}
+
+// Run reads the evidence from where the ledger of the scan ends, seals it and
+// writes the match run. What ctx interrupts can be continued by calling Run
+// again; so can what ended with any other error.
+func Run(ctx context.Context, grant authority.Grant, job Job) (Summary, error) {
+	if err := grant.Permits(tutela.ActionScan); err != nil {
+		return Summary{}, err
+	}
+	if job.Watch == nil {
+		job.Watch = new(Watch)
+	}
+	s, err := begin(ctx, grant, job)
+	if err != nil {
+		return Summary{}, err
+	}
+	err = s.read(ctx)
+	if err := errors.Join(ended(ctx, err), s.close()); err != nil {
+		return Summary{}, err
+	}
+	return s.seal(ctx)
+}
+
+// scan is one call of Run.
+type scan struct {
+	job     Job
+	grant   authority.Grant
+	run     int // of the match run
+	journal *journal
+}
+
+// begin opens the ledgers, brings the match run and the catalogue up to the
+// records, and so makes continuing and beginning the same thing.
+func begin(ctx context.Context, grant authority.Grant, job Job) (*scan, error) {
+	records, err := job.Desk.OpenRecords(job.ID)
+	if err != nil {
+		return nil, err
+	}
+	s := &scan{job: job, grant: grant, journal: &journal{
+		ctx: ctx, grant: grant, desk: job.Desk, id: job.ID, records: records,
+		last: time.Now(), interim: time.Now(), interimN: records.Size(), progress: &job.Watch.progress,
+	}}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *scan) open(ctx context.Context) (err error) {
+	j := s.journal
+	if j.state, err = openState(j.records); err != nil {
+		return err
+	}
+	reader, err := s.job.Desk.ReadRecords(s.job.ID)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	if s.run, j.matches, err = openRun(s.job.Desk, s.job.ID, s.job.Sets); err != nil {
+		return err
+	}
+	if err := j.matches.catchUp(ctx, reader); err != nil {
+		return err
+	}
+	j.progress.match(&j.matches.state)
+	j.follow, err = follow(ctx, s.job.Catalog, s.job.ID, reader, func() error {
+		return s.job.Desk.ShowMatches(ctx, s.job.Catalog, s.job.ID, s.run)
+	})
+	return err
+}
+
+// openRun goes on with the newest match run if it was made against these sets
+// and is not complete; else it begins the next.
+func openRun(desk Desk, id catalog.ScanID, sets Matcher) (run int, m *matching, err error) {
+	last, err := desk.LastMatchRun(id)
+	if err != nil {
+		return 0, nil, err
+	}
+	for run = max(last, 1); ; run++ {
+		tree, err := desk.OpenMatches(id, run)
+		if err != nil {
+			return 0, nil, err
+		}
+		m, fits, err := openMatching(tree, sets)
+		if fits && err == nil {
+			return run, m, nil
+		}
+		if err := errors.Join(err, tree.Close()); err != nil {
+			return 0, nil, err
+		}
+	}
+}
+
+// read walks the evidence and takes every record.
+func (s *scan) read(ctx context.Context) error {
+	j := s.journal
+	workers := s.job.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	o := &observer{profile: s.job.profile(), limits: s.job.Limits, spool: &spool{dir: s.job.SpoolDir}, progress: j.progress}
+	if err := observe(ctx, s.job.Evidence, o, workers, j.state.Cursor, j.take); err != nil {
+		return err
+	}
+	return j.commit()
+}
+
+func (j Job) profile() Profile {
+	if j.Profile == "" {
+		return Standard
+	}
+	return j.Profile
+}
+
+// close gives back what begin opened. What was not committed is dropped.
+func (s *scan) close() error {
+	j := s.journal
+	errs := []error{j.records.Close()}
+	if j.matches != nil {
+		errs = append(errs, j.matches.tree.Close())
+	}
+	if j.follow != nil {
+		errs = append(errs, j.follow.close())
+	}
+	return errors.Join(errs...)
+}
+
+// seal writes the roots into the agency log. Both events carry a key, so that a
+// crash between them leads to one of each when the scan is run again.
+func (s *scan) seal(ctx context.Context) (Summary, error) {
+	reader, err := s.job.Desk.ReadRecords(s.job.ID)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer reader.Close()
+	counts := s.journal.state.Counts
+	sum := Summary{Counts: counts, Root: tutela.SHA256(reader.Root()), Run: s.run}
+	sum.LogIndex, err = s.write(ctx, tutela.EventSeal, fmt.Sprintf("seal/%s/%d", s.job.ID.Exhibit, s.job.ID.Number), tutela.Seal{
+		Exhibit: s.job.ID.Exhibit, Number: s.job.ID.Number, Root: sum.Root, Records: reader.Size(), Bytes: counts.Bytes,
+		Unreadable: counts.Unreadable, States: counts.States, Sources: s.job.Sources, Volumes: s.job.Volumes,
+		Unread: []tutela.SealedRun{}, Tool: s.job.Tool,
+	})
+	if err != nil {
+		return sum, err
+	}
+	matched, err := finishRun(ctx, s.grant, s.job, s.run, &s.journal.matches.state)
+	sum.Alerts, sum.OfInterest, sum.KnownGood = matched.Alerts, matched.OfInterest, matched.KnownGood
+	return sum, err
+}
+
+func (s *scan) write(ctx context.Context, kind tutela.EventKind, key string, detail any) (uint64, error) {
+	return write(ctx, s.grant, s.job.Desk, kind, key, detail)
+}
+
+// write appends an event about the granted exhibit to the agency log.
+func write(ctx context.Context, grant authority.Grant, desk Desk, kind tutela.EventKind, key string, detail any) (uint64, error) {
+	ev, err := tutela.NewEvent(kind, time.Now(), grant.Actor(), detail)
+	if err != nil {
+		return 0, err
+	}
+	ev.Case, ev.Exhibit, ev.Authority, ev.Key = grant.Exhibit().Case, grant.Exhibit().Label, grant.Reference(), key
+	return desk.Record(ctx, ev)
+}
