@@ -118,7 +118,7 @@ func (w *walker) tellClusters(it *item, f *file, s *stream) {
 func (w *walker) affordable(f *file, first *attribute, s *stream) error {
 	backed := s.mappedBytes()
 	if first.compressed() {
-		backed = times(backed, unitClusters)
+		backed = product(backed, unitClusters)
 	}
 	held := s.heldBytes()
 	if s.size-backed > w.fs.held() || held > w.fs.held() {

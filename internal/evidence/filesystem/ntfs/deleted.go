@@ -18,7 +18,8 @@ func (b *budget) take(n int64) bool {
 	return true
 }
 
-func times(a, b int64) int64 {
+// product is a × b, or the largest number there is.
+func product(a, b int64) int64 {
 	if b != 0 && a > math.MaxInt64/b {
 		return math.MaxInt64
 	}

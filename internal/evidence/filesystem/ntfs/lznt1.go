@@ -7,7 +7,11 @@ import (
 	"math/bits"
 )
 
-const lzntChunk = 4096 // bytes that one chunk expands to: [MS-XCA] 2.5.1
+// [MS-XCA] 2.5.1.2.
+const (
+	lzntChunk      = 4096 // bytes that one chunk expands to
+	chunkSignature = 3    // bits 12 to 14 of its header
+)
 
 var errLZNT1 = errors.New("lznt1")
 
@@ -24,6 +28,9 @@ func decompressLZNT1(dst, src []byte) error {
 			break
 		}
 		at += 2
+		if header>>12&7 != chunkSignature {
+			return fmt.Errorf("%w: chunk header %#04x", errLZNT1, header)
+		}
 		size := int(header&0xfff) + 1
 		if size > len(src)-at {
 			return fmt.Errorf("%w: chunk of %d bytes with %d left", errLZNT1, size, len(src)-at)

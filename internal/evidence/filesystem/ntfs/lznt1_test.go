@@ -103,6 +103,7 @@ func TestLZNT1Damaged(t *testing.T) {
 		"distance at the start": {2, 0xb0, 1, 0, 0},
 		"distance too far":      {3, 0xb0, 2, 'a', 0, 0xf0},
 		"half a token":          {2, 0xb0, 2, 'a', 0},
+		"no signature":          {2, 0x80, 0, 'a', 'b'},
 		"chunk cut off":         {9, 0xb0, 0, 'a'},
 	} {
 		if err := decompressLZNT1(make([]byte, 100), src); err == nil {

@@ -47,10 +47,12 @@
 //
 // # Not promised
 //
-// EFS, WOF (compact OS) and deduplicated content are named, not decoded. Names
-// that survive only in the slack of an index, the journals ($LogFile,
-// $UsnJrnl) and shadow copies are not searched; the latter two are entries like
-// any other file.
+// EFS, WOF (compact OS) and deduplicated content are named, not decoded, and
+// never read as the zeros that stand in its place. Names that survive only in
+// the slack of an index or of an MFT record, runs in a freed record whose base
+// record is still in use, the journals ($LogFile, $UsnJrnl) and shadow copies are
+// not searched; the latter two are entries like any other file. Whether the index
+// of a directory lists a file is not looked at: the MFT decides.
 package ntfs
 
 import (

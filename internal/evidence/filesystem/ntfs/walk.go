@@ -74,9 +74,9 @@ func newWalker(fs *FileSystem, limits evidence.Limits, visit func(*evidence.Entr
 		volume:     append([]tutela.Finding(nil), fs.findings...),
 		bad:        map[string][]int64{},
 		badSeen:    map[string]int{},
-		deleted:    budget{times(fs.held(), limits.DeletedFactor)},
-		checked:    budget{times(fs.held(), limits.DeletedFactor+1)},
-		claimed:    budget{times(fs.held(), 2)},
+		deleted:    budget{product(fs.held(), limits.DeletedFactor)},
+		checked:    budget{product(fs.held(), limits.DeletedFactor+1)},
+		claimed:    budget{product(fs.held(), 2)},
 		lists:      budget{fs.held()},
 	}
 }
