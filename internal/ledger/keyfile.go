@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -114,10 +113,24 @@ func readSecret(name string) (string, error) {
 	return string(b), err
 }
 
+// loadSecret reads a secret from a file that nobody else may read.
+func loadSecret[T any](name string, parse func(text string) (T, error)) (T, error) {
+	text, err := readSecret(name)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return parse(text)
+}
+
 // SaveSeed writes a tree's seed to a new file, durably.
 func SaveSeed(name string, seed Seed) error {
-	f := seed.fingerprint()
-	text := keyLines{{"tutela-seed", keyVersion}, {"protection", unprotected}, {"seed", encodeSecret(seed)}, {"fingerprint", hex.EncodeToString(f[:])}}
+	text := keyLines{
+		{"tutela-seed", keyVersion},
+		{"protection", unprotected},
+		{"seed", encodeSecret(seed)},
+		{"fingerprint", seed.fingerprintText()},
+	}
 	if err := writeSecret(name, text.String()); err != nil {
 		return fmt.Errorf("save seed: %w", err)
 	}
@@ -126,18 +139,14 @@ func SaveSeed(name string, seed Seed) error {
 
 // LoadSeed reads what [SaveSeed] wrote and nothing else.
 func LoadSeed(name string) (Seed, error) {
-	seed, err := loadSeed(name)
+	seed, err := loadSecret(name, parseSeed)
 	if err != nil {
 		return Seed{}, fmt.Errorf("load seed %s: %w", name, err)
 	}
 	return seed, nil
 }
 
-func loadSeed(name string) (Seed, error) {
-	text, err := readSecret(name)
-	if err != nil {
-		return Seed{}, err
-	}
+func parseSeed(text string) (Seed, error) {
 	v, err := parseKeyLines(text, "tutela-seed", "protection", "seed", "fingerprint")
 	if err != nil {
 		return Seed{}, err
@@ -150,7 +159,7 @@ func loadSeed(name string) (Seed, error) {
 		return Seed{}, err
 	}
 	seed := Seed(secret)
-	if f := seed.fingerprint(); hex.EncodeToString(f[:]) != v[3] {
+	if seed.fingerprintText() != v[3] {
 		return Seed{}, errors.New("the fingerprint is not the seed's: the file has changed")
 	}
 	return seed, nil

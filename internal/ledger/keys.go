@@ -89,6 +89,7 @@ func (k *Keys) Save(dir string) error {
 		{"ed25519", encodeSecret(k.ed25519)},
 		{"ml-dsa-44", encodeSecret(k.mldsa44)},
 		{"bodies", encodeSecret(k.bodies)},
+		{"bodies-fingerprint", k.bodies.fingerprintText()},
 		{"fingerprint", k.Fingerprint()},
 	}
 	if err := writeSecret(filepath.Join(dir, keysName), text.String()); err != nil {
@@ -99,19 +100,15 @@ func (k *Keys) Save(dir string) error {
 
 // LoadKeys reads what [Keys.Save] wrote and nothing else.
 func LoadKeys(dir string) (*Keys, error) {
-	k, err := loadKeys(filepath.Join(dir, keysName))
+	k, err := loadSecret(filepath.Join(dir, keysName), parseKeys)
 	if err != nil {
 		return nil, fmt.Errorf("load keys from %s: %w", dir, err)
 	}
 	return k, nil
 }
 
-func loadKeys(name string) (*Keys, error) {
-	text, err := readSecret(name)
-	if err != nil {
-		return nil, err
-	}
-	v, err := parseKeyLines(text, "tutela-log-key", "protection", "origin", "ed25519", "ml-dsa-44", "bodies", "fingerprint")
+func parseKeys(text string) (*Keys, error) {
+	v, err := parseKeyLines(text, "tutela-log-key", "protection", "origin", "ed25519", "ml-dsa-44", "bodies", "bodies-fingerprint", "fingerprint")
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +124,7 @@ func loadKeys(name string) (*Keys, error) {
 	if _, err := k.public(); err != nil {
 		return nil, err
 	}
-	if k.Fingerprint() != v[6] {
+	if k.bodies.fingerprintText() != v[6] || k.Fingerprint() != v[7] {
 		return nil, errors.New("the fingerprint is not that of the keys: the file has changed")
 	}
 	return k, nil

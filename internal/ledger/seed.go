@@ -3,6 +3,7 @@ package ledger
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 
 	"tutela/internal/ledger/check"
 )
@@ -52,6 +53,11 @@ func (s *Seed) key() [32]byte    { return s.derive(seedKey) }
 func (s *Seed) fingerprint() (f [16]byte) {
 	sum := s.derive(seedFingerprint)
 	return [16]byte(sum[:])
+}
+
+func (s *Seed) fingerprintText() string {
+	f := s.fingerprint()
+	return hex.EncodeToString(f[:])
 }
 
 func (s *Seed) child(right bool) Seed {

@@ -417,3 +417,17 @@ var plainRoots = func() func(n uint64) check.Hash {
 }()
 
 func plainRoot(n uint64) check.Hash { return plainRoots(n) }
+
+// plainRootOf makes the root of a reader's bodies the plain way.
+func plainRootOf(t *testing.T, r *Reader) check.Hash {
+	t.Helper()
+	var edge check.Edge
+	for body, err := range r.Bodies(0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed := r.seed.at(edge.Size())
+		edge.Append(check.SaltedLeaf(seed.salt(), body))
+	}
+	return edge.Root()
+}
