@@ -72,6 +72,12 @@ func openParts(paths []string) (*Image, error) {
 }
 
 func (img *Image) add(path string) error {
+	// Opening a pipe would wait for somebody to write into it.
+	if info, err := os.Stat(path); err != nil {
+		return err
+	} else if mode := info.Mode(); !mode.IsRegular() && mode&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
+		return fmt.Errorf("%s is neither a file nor a block device", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err

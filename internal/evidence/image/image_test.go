@@ -157,6 +157,9 @@ func TestOpenRefusesIncompleteSplit(t *testing.T) {
 			t.Errorf("open %s: %v, want %q", c.path, err, c.want)
 		}
 	}
+	if _, err := Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "neither a file") {
+		t.Errorf("folder: %v", err)
+	}
 	if _, err := Open(filepath.Join(t.TempDir(), "gone.dd")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
 	}

@@ -10,15 +10,17 @@
 // (.dd, .001 …) or its bytes do (a partition table, a file system, the magic of
 // a container); any other file is listed as itself.
 //
-// Promised: every byte of an image lies under an entry: a file system's, a
-// volume's that no reader understands, or a gap's. Whatever cannot be listed is
-// an entry of kind volume with a finding that names it, never an empty listing
-// and never the end of the walk. Entries come in the same order every time, so
-// that a scan resumes by counting them. A reader that panics or fails costs its
+// Promised: every byte of an image belongs to a volume whose file system is
+// listed, to a volume entry that says why it is not, or to a gap. Whatever
+// cannot be listed is an entry of kind volume with a finding that names it,
+// never an empty listing and never the end of the walk. Entries come in the same
+// order every time, so that a scan resumes by counting them, and say nothing
+// about the machine they are read on. A reader that panics or fails costs its
 // own volume only.
 //
 // Not promised: that a volume without a reader is searched. Its bytes are not
-// read at all; the finding says so.
+// read at all; the finding says so. A file of an image is looked at from within
+// the image only where the path names it: images inside a folder are files.
 package survey
 
 import (

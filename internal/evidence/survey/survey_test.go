@@ -384,3 +384,33 @@ func TestUnreadableImage(t *testing.T) {
 	m.examine(readers())
 	expect(t, &Survey{sources: []source{m}}, "|volume / 4096 read-error")
 }
+
+// FuzzWalk holds the survey of any disk against what the package promises.
+func FuzzWalk(f *testing.F) {
+	f.Add(partitions("LIST\x02", "XFSB\x00\x00", "LIST\x01P")[:24<<10])
+	f.Add(partitions("BUST", "BOOM")[:16<<10])
+	f.Add([]byte("LIST\x03E"))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := &medium{src: sourceOf(b), size: int64(len(b)), chain: []tutela.Locator{{Layer: "raw", At: "x"}}}
+		m.examine(fakes())
+		s := &Survey{sources: []source{m}}
+		entries := list(t, s)
+		if len(entries) == 0 && !m.volumes[0].Listed { // a reader may know that a volume is empty
+			t.Fatal("an empty listing")
+		}
+		for _, e := range entries {
+			for _, r := range e.Runs {
+				if e.Kind == tutela.Gap && (r.Offset < 0 || r.Length <= 0 || r.Offset+r.Length > m.size) {
+					t.Errorf("%s: run %v in %d bytes", outline(e), r, m.size)
+				}
+			}
+			if len(e.Chain) == 0 || e.Kind == tutela.Volume && len(e.Findings) == 0 {
+				t.Errorf("%s: no chain, or no reason", outline(e))
+			}
+		}
+		if again := list(t, s); !slices.Equal(outlines(again), outlines(entries)) {
+			t.Error("two walks differ")
+		}
+	})
+}
