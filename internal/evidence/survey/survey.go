@@ -13,14 +13,14 @@
 // Promised: every byte of an image belongs to a volume whose file system is
 // listed, to a volume entry that says why it is not, or to a gap. Whatever
 // cannot be listed is an entry of kind volume with a finding that names it,
-// never an empty listing and never the end of the walk. Entries come in the same
-// order every time, so that a scan resumes by counting them, and say nothing
-// about the machine they are read on. A reader that panics or fails costs its
-// own volume only.
+// never an empty listing (only a file system that is empty lists nothing) and
+// never the end of the walk. Entries come in the same order every time, so that
+// a scan resumes by counting them, and say nothing about the machine they are
+// read on. A reader that panics or fails costs its own volume only.
 //
 // Not promised: that a volume without a reader is searched. Its bytes are not
-// read at all; the finding says so. A file of an image is looked at from within
-// the image only where the path names it: images inside a folder are files.
+// read at all; the finding says so. An image that lies in a folder is listed as
+// a file: only a path that names it takes it apart.
 package survey
 
 import (
