@@ -106,8 +106,12 @@ func Draw(ctx context.Context, dir string, hash Hash) (*Plan, error) {
 
 func (p *Plan) refuseOld() error {
 	for _, name := range []string{p.Folder, p.Disk, p.AlertList, p.KnownGoodList} {
-		if _, err := os.Lstat(name); !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("draw into %s: it is there already", name)
+		_, err := os.Lstat(name)
+		if err == nil {
+			return fmt.Errorf("draw %s: it is there already", name)
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("draw %s: %w", name, err)
 		}
 	}
 	return nil

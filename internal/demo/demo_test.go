@@ -238,8 +238,33 @@ func TestDrawStopsWhenCancelled(t *testing.T) {
 }
 
 func TestFlatPicturesAreRefused(t *testing.T) {
+	picture, err := drawStill(0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	flat := func(image.Image) (string, int) { return strings.Repeat("0", 64), minQuality - 1 }
-	if _, err := Draw(t.Context(), t.TempDir(), flat); err == nil || !strings.Contains(err.Error(), "too flat") {
+	if _, err := alertList(&album{alert: []still{picture}}, flat); err == nil || !strings.Contains(err.Error(), "too flat") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The demonstration must fit on any laptop, and be more than a toy.
+func TestSizeOfTheWhole(t *testing.T) {
+	total := int64(0)
+	err := filepath.WalkDir(filepath.Dir(plan(t).Folder), func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			total += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if total < 30e6 || total > 60e6 {
+		t.Errorf("%d bytes in all", total)
 	}
 }

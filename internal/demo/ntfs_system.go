@@ -9,6 +9,7 @@ const (
 	recordMirror    = 1
 	recordRoot      = 5
 	recordBitmap    = 6
+	recordSecure    = 9
 	recordLastNamed = 11
 	recordLastUsed  = 15
 	firstFile       = 24
@@ -17,7 +18,7 @@ const (
 // addSystem makes records 0 to 23. Those that depend on the files ($MFT,
 // $MFTMirr, $Bitmap and the root directory) are completed by finish.
 func (v *ntfsVolume) addSystem() error {
-	boot, err := v.store(v.bootCode())
+	boot, err := v.take(bootSize) // the first clusters; written last
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (v *ntfsVolume) adoptSystem() {
 	}
 	v.folders["/"] = root
 	root.dir = true
-	v.nodes[9].view = true
+	v.nodes[recordSecure].view = true
 	v.nodes[recordLastNamed].dir = true
 }
 
@@ -80,8 +81,11 @@ func (v *ntfsVolume) addReserved() {
 	}
 }
 
-// logSize is that of $LogFile, in bytes. All bytes set mean an empty log.
-const logSize = 256 << 10
+// Sizes of system files, in bytes. A log whose bytes are all set is empty.
+const (
+	bootSize = 8192
+	logSize  = 256 << 10
+)
 
 // volumeAttributes are the label and the version, 3.1, of a clean volume.
 func (v *ntfsVolume) volumeAttributes() []attribute {
@@ -168,9 +172,3 @@ func attributeDefinitions() []byte {
 	}
 	return b
 }
-
-const bootSize = 8192 // bytes
-
-// bootCode keeps the clusters of $Boot, which must be the first; its sector is
-// written when the place of the MFT is known.
-func (v *ntfsVolume) bootCode() []byte { return make([]byte, bootSize) }
