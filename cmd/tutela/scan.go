@@ -107,10 +107,10 @@ func (c *scanCommand) scan(a *app, l *lab.Lab, seized *survey.Survey, start tute
 
 // grant asks for permission. Continuing is an access of its own to the
 // evidence, so it is asked for and written down too.
-func (c *scanCommand) grant(a *app, l *lab.Lab, start tutela.ScanStart, continues bool) (authority.Grant, error) {
+func (c *scanCommand) grant(a *app, l *lab.Lab, start tutela.ScanStart, continues bool) (granted authority.Grant, err error) {
 	detail, err := tutela.EncodeDetail(start)
 	if err != nil {
-		return authority.Grant{}, err
+		return granted, err
 	}
 	req := authority.Request{
 		Actor: a.actor, Action: tutela.ActionScan, Exhibit: start.Exhibit, Reference: c.Authority,

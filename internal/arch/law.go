@@ -48,7 +48,7 @@ var law = []room{
 	{name: "internal/authority", may: []string{""}},
 	// 7: where it all meets
 	{name: "internal/scan", may: []string{"", "internal/durable", "internal/evidence", "internal/digest", "internal/pdq", "internal/picture", "internal/hashset", "internal/ledger", "internal/catalog", "internal/authority"}, needsGrant: true},
-	{name: "internal/lab", may: []string{"", "internal/durable", "internal/hashset", "internal/ledger", "internal/catalog", "internal/authority"}},
+	{name: "internal/lab", may: []string{"", "internal/durable", "internal/hashset", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority"}},
 	{name: "internal/demo", may: []string{""}},
 
 	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
