@@ -3,5 +3,5 @@
 package digest
 
 // kernels lists what this processor can run: only the plain path is written for
-// it. crypto/md5 brings its own assembly for arm64, at about 0.6 GB/s a core.
+// it, which on arm64 is the assembly of crypto/md5.
 func kernels() []kernel { return []kernel{plain} }

@@ -285,7 +285,7 @@ func skipBlocks(data []byte, at int) int {
 
 // WebP: RFC 9649.
 
-// A macroblock of 256 pixels costs VP8 about three bits at the least. VP8L can
+// A macroblock of 256 pixels costs VP8 about three bits at the least, we reckon. VP8L can
 // paint any number of equal pixels with no bits at all; what exceeds the factor
 // has no detail to hash.
 const (
