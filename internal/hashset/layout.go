@@ -54,9 +54,9 @@ const (
 
 type sectionKind uint32
 
-// The values are written into compiled sets: they must never change. 10 to 12
-// are kept for filters in front of the three indexes; kinds from optional on
-// may be passed over by a reader that does not know them.
+// The values are written into compiled sets: they must never change. A reader
+// passes over kinds from optional on that it does not know, and refuses others:
+// there is room for filters in front of the indexes without a new version.
 const (
 	sectionRows    sectionKind = 1
 	sectionStrings sectionKind = 2

@@ -196,7 +196,13 @@ func (s *Set) Near(h tutela.PDQ, radius int, visit func(row uint64, distance int
 // nearPlain goes through all hashes. The index is held against it.
 func (s *Set) nearPlain(h tutela.PDQ, radius int, visit func(row uint64, distance int)) {
 	q := wordsOf(h[:])
+	le := binary.LittleEndian
 	for id, all := 0, s.pdq; len(all) >= 32; id, all = id+1, all[32:] {
+		// Half of the hash is enough to leave nearly all behind.
+		d := bits.OnesCount64(q[0]^le.Uint64(all)) + bits.OnesCount64(q[1]^le.Uint64(all[8:16]))
+		if d > radius {
+			continue
+		}
 		w := wordsOf(all)
 		if d := q.distance(&w); d <= radius {
 			s.visitPDQ(id, d, visit)

@@ -68,6 +68,15 @@ func (s *Set) open(f *os.File) error {
 	if s.data, s.unmap, err = mapFile(f, info.Size()); err != nil {
 		return err
 	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	s.meta.Digest, err = toldDigest(s.path, f)
+	return err
+}
+
+// load understands the bytes of the file, which are at least a head.
+func (s *Set) load() (err error) {
 	var sections []section
 	if s.desc, sections, err = decodeHead(s.data[:headSize]); err != nil {
 		return err
@@ -79,11 +88,7 @@ func (s *Set) open(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	if err := s.assemble(parts); err != nil {
-		return err
-	}
-	s.meta.Digest, err = toldDigest(s.path, f)
-	return err
+	return s.assemble(parts)
 }
 
 // cut gives the bytes of each section, checked.
@@ -98,7 +103,10 @@ func (s *Set) cut(sections []section) (map[sectionKind][]byte, error) {
 		if crc32.Checksum(b, castagnoli) != sec.sum {
 			return nil, fmt.Errorf("%w: the checksum of section %d does not hold", ErrCorrupt, sec.kind)
 		}
-		if _, twice := parts[sec.kind]; twice || sec.kind == 0 || sec.kind > sectionSources && sec.kind < optional {
+		if sec.kind > sectionSources && sec.kind < optional {
+			return nil, fmt.Errorf("%w: section %d is not known", ErrNewer, sec.kind)
+		}
+		if _, twice := parts[sec.kind]; twice || sec.kind == 0 {
 			return nil, fmt.Errorf("%w: section %d has no place in it", ErrCorrupt, sec.kind)
 		}
 		parts[sec.kind] = b

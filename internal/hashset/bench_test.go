@@ -1,0 +1,192 @@
+package hashset
+
+import (
+	"context"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"tutela"
+)
+
+var (
+	exactRows = flag.Int("exact-rows", 200_000, "rows of the exact benchmarks")
+	nearRows  = flag.Int("near-rows", 100_000, "rows of the near benchmarks")
+	vicsRows  = flag.Int("vics-rows", 20_000, "records of the VICS benchmark")
+)
+
+// drawn is a Reader of n assertions made while it is read.
+type drawn struct {
+	n, at int
+	has   uint8
+	r     *rand.Rand
+}
+
+func draw(n int, has uint8) *drawn { return &drawn{n: n, has: has, r: rand.New(rand.NewPCG(7, 8))} }
+
+func (d *drawn) Next() (tutela.Assertion, error) {
+	if d.at == d.n {
+		return tutela.Assertion{}, io.EOF
+	}
+	d.at++
+	a := known(uint64(d.at), d.has, "1")
+	if d.has&hasPDQ != 0 {
+		h := randomPDQ(d.r)
+		a.PDQ = &h
+	}
+	return a, nil
+}
+
+// benchSet compiles a set once for all runs of one benchmark.
+func benchSet(b *testing.B, n int, has uint8) *Set {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "x.set")
+	if _, _, err := Compile(context.Background(), path, meta("x", 1, tutela.Alert), draw(n, has), Work{}); err != nil {
+		b.Fatal(err)
+	}
+	set, err := Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { set.Close() })
+	return set
+}
+
+func BenchmarkCompile(b *testing.B) {
+	for b.Loop() {
+		path := filepath.Join(b.TempDir(), "x.set")
+		if _, _, err := Compile(context.Background(), path, meta("x", 1, tutela.Alert), draw(*exactRows, hasExact), Work{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(*exactRows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+func BenchmarkOpen(b *testing.B) {
+	set := benchSet(b, *exactRows, hasExact)
+	b.SetBytes(int64(len(set.data)))
+	for b.Loop() {
+		s, err := Open(set.path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.Close()
+	}
+}
+
+func BenchmarkExactMiss(b *testing.B) {
+	set := benchSet(b, *exactRows, hasExact)
+	r := rand.New(rand.NewPCG(9, 10))
+	var d tutela.Digests
+	for b.Loop() {
+		binary.LittleEndian.PutUint64(d.SHA256[:], r.Uint64())
+		if _, _, ok := set.Exact(d); ok {
+			b.Fatal("a random digest is known")
+		}
+	}
+}
+
+func BenchmarkExactHit(b *testing.B) {
+	set := benchSet(b, *exactRows, hasExact)
+	var all []tutela.Digests
+	for i := range 100_000 {
+		all = append(all, content(uint64(i*7919%*exactRows)+1))
+	}
+	i := 0
+	for b.Loop() {
+		if _, _, ok := set.Exact(all[i%len(all)]); !ok {
+			b.Fatal("a known digest was missed")
+		}
+		i++
+	}
+}
+
+func BenchmarkNear(b *testing.B) {
+	set := benchSet(b, *nearRows, hasPDQ)
+	r := rand.New(rand.NewPCG(11, 12))
+	for b.Loop() {
+		set.Near(randomPDQ(r), MaxRadius, func(uint64, int) { b.Fatal("a random hash is near") })
+	}
+}
+
+func BenchmarkNearPlain(b *testing.B) {
+	set := benchSet(b, *nearRows, hasPDQ)
+	r := rand.New(rand.NewPCG(11, 12))
+	for b.Loop() {
+		set.nearPlain(randomPDQ(r), MaxRadius, func(uint64, int) { b.Fatal("a random hash is near") })
+	}
+}
+
+// BenchmarkMatchSmall is what an entry without any hit costs a scan.
+func BenchmarkMatchSmall(b *testing.B) {
+	sets := NewSets(benchSet(b, 1000, hasExact), benchSet(b, 500, hasExact|hasPDQ), benchSet(b, 10_000, hasMD5|hasSHA1))
+	for name, r := range map[string]*tutela.Record{
+		"file":    {Hashed: true, Digests: content(1 << 40)},
+		"picture": {Hashed: true, Digests: content(1 << 40), Picture: &tutela.Perceptual{PDQ: pdqAt(0), Quality: 100}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if sets.Match(0, r) != nil {
+					b.Fatal("an unknown content is known")
+				}
+			}
+		})
+	}
+}
+
+// vicsText is a VICS list of n media, made while it is read.
+type vicsText struct {
+	n, at int
+	rest  []byte
+}
+
+func (v *vicsText) Read(p []byte) (int, error) {
+	if len(v.rest) == 0 && v.at > v.n {
+		return 0, io.EOF
+	}
+	if len(v.rest) == 0 {
+		v.rest = v.next()
+		v.at++
+	}
+	n := copy(p, v.rest)
+	v.rest = v.rest[n:]
+	return n, nil
+}
+
+func (v *vicsText) next() []byte {
+	if v.at == v.n {
+		return append(v.rest, "]}"...)
+	}
+	comma := ","
+	if v.at == 0 {
+		comma = `{"@odata.context":"http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Media","value":[`
+	}
+	d := content(uint64(v.at))
+	return fmt.Appendf(v.rest, `%s{"MediaID":%d,"Category":%d,"MD5":"%X","SHA1":"%X","MediaSize":%d,"MimeType":"image/jpeg",`+
+		`"VictimIdentified":"false","OffenderIdentified":"false","IsDistributed":"true","Series":"SERIES %d","Tags":"","DateUpdated":"2026-01-02T03:04:05.0000000Z"}`,
+		comma, v.at, v.at%5, d.MD5[:], d.SHA1[:], v.at, v.at%5000)
+}
+
+// BenchmarkImportVICS reports what the whole process ever took from the system,
+// maps of files left out.
+func BenchmarkImportVICS(b *testing.B) {
+	for b.Loop() {
+		r, err := NewReader(VICS, &vicsText{n: *vicsRows}, Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		path := filepath.Join(b.TempDir(), "x.set")
+		if _, report, err := Compile(context.Background(), path, meta("x", 1, tutela.Alert), r, Work{}); err != nil || report.Rows != int64(*vicsRows) {
+			b.Fatal(report, err)
+		}
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	b.ReportMetric(float64(m.Sys)/(1<<20), "MiB-sys")
+	b.ReportMetric(float64(*vicsRows)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
