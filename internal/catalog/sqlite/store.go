@@ -132,7 +132,9 @@ func (s *Store) identify(ctx context.Context) error {
 		return err
 	}
 	if id == applicationID {
-		return nil
+		// goose takes a version table it cannot read for one that is not there.
+		var version int64
+		return s.writer.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version").Scan(&version)
 	}
 	const foreign = "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%'"
 	if err := s.writer.QueryRowContext(ctx, foreign).Scan(&tables); err != nil {
