@@ -19,14 +19,15 @@ import (
 type app struct {
 	ctx    context.Context
 	out    io.Writer
+	errs   io.Writer
 	json   bool
 	folder string
 	actor  string
 	status *term.Status
 }
 
-func newApp(ctx context.Context, c *commands) *app {
-	return &app{ctx: ctx, out: os.Stdout, json: c.JSON, folder: c.Lab, actor: actor(c.Actor), status: term.NewStatus(os.Stderr)}
+func newApp(ctx context.Context, c *commands, out, errs io.Writer) *app {
+	return &app{ctx: ctx, out: out, errs: errs, json: c.JSON, folder: c.Lab, actor: actor(c.Actor), status: term.NewStatus(os.Stderr)}
 }
 
 func actor(named string) string {

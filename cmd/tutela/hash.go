@@ -46,7 +46,7 @@ func (c *hashCommand) Run(a *app) error {
 				err = hashOne(a, name)
 			}
 			if err != nil {
-				fmt.Fprintln(os.Stderr, "tutela: cannot hash:", err)
+				fmt.Fprintln(a.errs, "tutela: cannot hash:", err)
 				unreadable++
 			}
 			return nil
@@ -105,7 +105,7 @@ const pictureBytes = 512 << 20
 // said, and the digests stand all the same.
 func hashPicture(a *app, name string, line *hashLine) {
 	if line.Size > pictureBytes {
-		fmt.Fprintf(os.Stderr, "tutela: %s: picture not decoded: %d bytes\n", line.Path, line.Size)
+		fmt.Fprintf(a.errs, "tutela: %s: picture not decoded: %d bytes\n", line.Path, line.Size)
 		return
 	}
 	data, err := os.ReadFile(name)
@@ -117,5 +117,5 @@ func hashPicture(a *app, name string, line *hashLine) {
 			return
 		}
 	}
-	fmt.Fprintf(os.Stderr, "tutela: %s: %v\n", line.Path, err)
+	fmt.Fprintf(a.errs, "tutela: %s: %v\n", line.Path, err)
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -59,13 +60,13 @@ type commands struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:])
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
 // run is the program but for the process around it.
-func run(ctx context.Context, args []string) (code int) {
+func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("tutela"),
@@ -73,6 +74,7 @@ func run(ctx context.Context, args []string) (code int) {
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.Vars{"version": version()},
+		kong.Writers(out, errs),
 		kong.Exit(func(status int) { panic(exit(status)) }),
 	)
 	if err != nil {
@@ -88,9 +90,9 @@ func run(ctx context.Context, args []string) (code int) {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return report(&hinted{err: err, hint: "tutela --help", code: exitUsage})
+		return report(errs, &hinted{err: err, hint: "tutela --help", code: exitUsage})
 	}
-	return report(parsed.Run(newApp(ctx, &c)))
+	return report(errs, parsed.Run(newApp(ctx, &c, out, errs)))
 }
 
 // exit is what kong's own way out of the program is turned into.
@@ -132,14 +134,14 @@ var (
 )
 
 // report prints the error and says which exit code it means.
-func report(err error) int {
+func report(errs io.Writer, err error) int {
 	if err == nil {
 		return exitOK
 	}
 	code, hint := classify(err)
-	fmt.Fprintln(os.Stderr, "tutela: error:", err)
+	fmt.Fprintln(errs, "tutela: error:", err)
 	if hint != "" {
-		fmt.Fprintln(os.Stderr, "tutela: hint:", hint)
+		fmt.Fprintln(errs, "tutela: hint:", hint)
 	}
 	return code
 }

@@ -63,7 +63,7 @@ func (m *meter) run(ctx context.Context) {
 		case <-tick.C:
 			m.tick()
 		case <-asked:
-			fmt.Fprintln(os.Stderr, m.line(m.read()))
+			fmt.Fprintln(m.app.errs, m.line(m.read()))
 		case <-ctx.Done():
 			return
 		}

@@ -291,7 +291,7 @@ func (c *setExport) Run(a *app) error {
 	defer set.Close()
 	written, left, err := c.export(a, set)
 	if err == nil && left > 0 {
-		fmt.Fprintf(os.Stderr, "tutela: %s rows written, %s left out: they lack the digest that %s lists\n", term.Count(written), term.Count(left), c.Format)
+		fmt.Fprintf(a.errs, "tutela: %s rows written, %s left out: they lack the digest that %s lists\n", term.Count(written), term.Count(left), c.Format)
 	}
 	return err
 }
