@@ -260,6 +260,24 @@ func TestAFailedCompileLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestAFailedPublishTakesBothBack(t *testing.T) {
+	dir := t.TempDir()
+	tmp, path := filepath.Join(dir, "tmp"), filepath.Join(dir, "none", "x.set")
+	if err := os.WriteFile(tmp, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := publish(tmp, path, tutela.SHA256{}); err == nil {
+		t.Error("published into a folder that is not there")
+	}
+	if err := publish(filepath.Join(dir, "no tmp"), filepath.Join(dir, "x.set"), tutela.SHA256{}); err == nil {
+		t.Error("published what is not there")
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 {
+		t.Errorf("left %v, error %v", left, err)
+	}
+}
+
 func TestAVersionIsNeverReplaced(t *testing.T) {
 	set, _ := compile(t, meta("x", 1, tutela.Alert), mixed(10))
 	r := slice(mixed(20))

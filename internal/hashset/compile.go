@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -31,15 +30,6 @@ type Meta struct {
 	Format   string // what it was imported from
 	Imported time.Time
 	Sources  []Source
-}
-
-// Source is a file that a set was made from.
-type Source struct {
-	Name   string        `json:"name"`
-	Size   int64         `json:"size"` // bytes
-	SHA256 tutela.SHA256 `json:"-"`
-	Hex    string        `json:"sha256"`
-	Format Format        `json:"format"`
 }
 
 // Work bounds what compiling may use.
@@ -165,17 +155,21 @@ func discard(name string) error {
 	return nil
 }
 
-// publish is the commit point: after the rename the set is there. The digest
-// beside it is for sha256sum and for quick opening; without it, it is computed.
+// publish is the commit point: with the rename the set is there. Its digest, for
+// sha256sum and for quick opening, is written first, so that nothing can fail
+// after the rename but the sync of the folder; then both are taken back.
 func publish(tmp, path string, digest tutela.SHA256) error {
-	if err := os.Rename(tmp, path); err != nil {
+	line := digest.String() + "  " + filepath.Base(path) + "\n"
+	if err := durable.WriteFile(path+digestSuffix, []byte(line), 0o600); err != nil {
 		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return errors.Join(err, discard(path+digestSuffix))
 	}
 	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
-		return err
+		return errors.Join(err, discard(path), discard(path+digestSuffix))
 	}
-	line := digest.String() + "  " + filepath.Base(path) + "\n"
-	return durable.WriteFile(path+digestSuffix, []byte(line), 0o600)
+	return nil
 }
 
 const digestSuffix = ".sha256"
@@ -476,11 +470,7 @@ func (c *compiler) writeIndexes() error {
 }
 
 func (c *compiler) writeSources(sources []Source) error {
-	sources = slices.Clone(sources)
-	for i := range sources {
-		sources[i].Hex = sources[i].SHA256.String()
-	}
-	text, err := json.Marshal(sources)
+	text, err := encodeSources(sources)
 	if err != nil {
 		return err
 	}

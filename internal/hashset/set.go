@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -136,7 +135,7 @@ func (s *Set) assemble(parts map[sectionKind][]byte) (err error) {
 	if s.names, err = decodeNames(parts[sectionStrings]); err != nil {
 		return err
 	}
-	if err := s.readSources(parts[sectionSources]); err != nil {
+	if s.sources, err = decodeSources(parts[sectionSources]); err != nil {
 		return err
 	}
 	return s.openIndexes(parts)
@@ -159,20 +158,6 @@ func (s *Set) openIndexes(parts map[sectionKind][]byte) (err error) {
 			return err
 		}
 		s.ask[x.kind] = x.strongest > 0
-	}
-	return nil
-}
-
-func (s *Set) readSources(b []byte) error {
-	if err := json.Unmarshal(b, &s.sources); err != nil {
-		return fmt.Errorf("%w: sources: %v", ErrCorrupt, err)
-	}
-	for i := range s.sources {
-		d, err := tutela.ParseSHA256(s.sources[i].Hex)
-		if err != nil {
-			return fmt.Errorf("%w: sources: %v", ErrCorrupt, err)
-		}
-		s.sources[i].SHA256 = d
 	}
 	return nil
 }
