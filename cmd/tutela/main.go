@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"k8s.io/klog/v2"
 
 	"tutela/internal/authority"
 	"tutela/internal/durable"
@@ -59,6 +60,11 @@ type commands struct {
 }
 
 func main() {
+	// The log library under the agency log tells its own story on standard
+	// error. What matters of it comes back as errors.
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -251,7 +251,8 @@ func (l *Lab) apply(ctx context.Context, store catalog.Store) error {
 
 // Record appends an event to the agency log and applies it to the catalogue.
 // The log is the commit point: if the catalogue fails after it, the event has
-// happened and the next opening applies it.
+// happened and the next opening applies it. A repeat of an event's key changes
+// nothing and returns where the first one stands.
 func (l *Lab) Record(ctx context.Context, ev tutela.Event) (uint64, error) {
 	if ev.Actor == "" {
 		ev.Actor = l.actor
@@ -262,6 +263,10 @@ func (l *Lab) Record(ctx context.Context, ev tutela.Event) (uint64, error) {
 	index, err := l.log.Append(ctx, ev)
 	if err != nil {
 		return 0, fmt.Errorf("append to the agency log: %w", err)
+	}
+	applied, err := l.Catalog.Applied(ctx)
+	if err != nil || index < applied {
+		return index, err
 	}
 	if err := l.Catalog.Apply(ctx, index, ev); err != nil {
 		return index, fmt.Errorf("apply event %d to the catalogue: %w", index, err)

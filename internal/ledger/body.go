@@ -18,24 +18,26 @@ func encloseBody(seed *Seed, body, scratch []byte) (leaf check.Hash, room []byte
 	scratch = append(append(scratch[:0], 0x00), salt[:]...)
 	scratch = append(scratch, body...)
 	leaf = sha256.Sum256(scratch) // is check.SaltedLeaf(salt, body)
-	crypt(seed, body)
+	crypt(seed, leaf, body)
 	return leaf, scratch
 }
 
-// crypt encrypts or decrypts a body in place: AES-256 in counter mode from
-// zero, which is safe since every leaf has a key of its own and one body.
-func crypt(seed *Seed, body []byte) {
+// crypt encrypts or decrypts a body in place: AES-256 in counter mode under the
+// leaf's own key, from a counter that the leaf's hash chooses. So a place in the
+// tree may hold different bodies at different times, as when a scan is repeated
+// under the exhibit's seed or a crash took back what was never committed,
+// without two of them being encrypted alike.
+func crypt(seed *Seed, leaf check.Hash, body []byte) {
 	key := seed.key()
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("internal error: AES-256 takes 32 bytes: " + err.Error())
 	}
-	var zero [aes.BlockSize]byte
-	cipher.NewCTR(block, zero[:]).XORKeyStream(body, body)
+	cipher.NewCTR(block, leaf[:aes.BlockSize]).XORKeyStream(body, body)
 }
 
 // openBody decrypts a body in place and reports whether it is the leaf's.
 func openBody(seed *Seed, body []byte, leaf check.Hash) bool {
-	crypt(seed, body)
+	crypt(seed, leaf, body)
 	return check.SaltedLeaf(seed.salt(), body) == leaf
 }

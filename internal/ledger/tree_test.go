@@ -87,7 +87,7 @@ func TestLeafIsWhatTheFormatSays(t *testing.T) {
 		block, _ := aes.NewCipher(key[:])
 		body := testBody(i)
 		records = append(records, 0, 0, byte(len(body)>>8), byte(len(body)))
-		cipher.NewCTR(block, make([]byte, 16)).XORKeyStream(body, body)
+		cipher.NewCTR(block, leaf[:16]).XORKeyStream(body, body)
 		records = append(records, body...)
 	}
 	root, _ := rng.GetRootHash(nil)

@@ -37,6 +37,7 @@ type journal struct {
 	matches *matching
 	follow  *follower
 
+	batch    int // records that are committed together
 	state    state
 	pending  []*tutela.Record // taken since the last commit
 	body     []byte           // room for one encoded record
@@ -75,7 +76,7 @@ func (j *journal) take(at Cursor, r *tutela.Record) error {
 	j.state.Counts.Count(r)
 	j.pending = append(j.pending, r)
 	j.progress.take(r)
-	if len(j.pending) < commitRecords && time.Since(j.last) < commitInterval {
+	if len(j.pending) < j.batch && time.Since(j.last) < commitInterval {
 		return nil
 	}
 	return j.commit()

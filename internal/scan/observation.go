@@ -137,9 +137,19 @@ func (p *pipeline) expand(r *reading) {
 			return context.Cause(p.ctx)
 		}
 	}
-	if err := p.observer.expand(p.ctx, r, emit); err != nil && p.ctx.Err() == nil {
+	if err := p.tryExpand(r, emit); err != nil && p.ctx.Err() == nil {
 		emit(p.observer.embeddedFailure(r.entry, err))
 	}
+}
+
+// tryExpand makes a panic in a decoder of archives a failure of this archive.
+func (p *pipeline) tryExpand(r *reading, emit func(*tutela.Record) error) (err error) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			err = fmt.Errorf("reader failed: %v", bug)
+		}
+	}()
+	return p.observer.expand(p.ctx, r, emit)
 }
 
 // inOrder takes the units' records in the order of the walk.
@@ -184,6 +194,10 @@ func takeUnit(ctx context.Context, u *unit, at Cursor, skip uint64, take taking)
 	for {
 		select {
 		case r, more := <-u.records:
+			// What ends because the scan ends is neither complete nor true.
+			if ctx.Err() != nil {
+				return at, context.Cause(ctx)
+			}
 			if !more {
 				return complete, flush(complete)
 			}

@@ -76,21 +76,32 @@ func (o *observer) open(e *evidence.Entry) (*reading, *tutela.Record) {
 // nothing to read (a link, a device), or because err stood in the way.
 func (o *observer) unread(e *evidence.Entry, err error) *tutela.Record {
 	r := recordOf(e)
-	switch {
-	case err != nil:
-		r.Failure = err.Error()
-		find(r, codeOf(err, tutela.FindingUnreadable), err)
-	case missing(e):
-		r.Failure = e.Findings[0].String()
+	if err == nil {
+		r.Failure = missing(e)
+		return r
 	}
+	r.Failure = err.Error()
+	find(r, codeOf(err, tutela.FindingUnreadable), err)
 	return r
 }
 
-// missing reports an entry that has no content to open although there should be
-// some: a volume without a reader, a folder that could not be listed.
-func missing(e *evidence.Entry) bool {
-	contentless := e.Kind == tutela.Volume || e.Kind == tutela.Directory || e.Kind == tutela.File
-	return contentless && e.Open == nil && len(e.Findings) > 0
+// losses are the findings that mean that something which should be there was
+// not seen.
+var losses = []string{
+	tutela.FindingUnreadable, tutela.FindingReadError, tutela.FindingUnsupported, tutela.FindingDamaged,
+	tutela.FindingTruncated, tutela.FindingEncrypted, tutela.FindingLimit, tutela.FindingBomb,
+}
+
+// missing says what was not seen of an entry that has no content to open: a
+// volume without a reader, a folder that could not be listed, an archive that
+// breaks off. It is empty for those that have none by nature, as links do.
+func missing(e *evidence.Entry) string {
+	for _, f := range e.Findings {
+		if slices.Contains(losses, f.Code) {
+			return f.String()
+		}
+	}
+	return ""
 }
 
 func recordOf(e *evidence.Entry) *tutela.Record {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"runtime"
 	"slices"
 
 	"tutela"
@@ -54,11 +53,7 @@ func Rescan(ctx context.Context, grant authority.Grant, job Job, differ func(Dif
 	defer stop()
 	c := &comparison{next: next, differ: differ, recorded: waiting{}, reread: waiting{}}
 	o := &observer{profile: job.profile(), limits: job.Limits, spool: &spool{dir: job.SpoolDir}, progress: &job.Watch.progress}
-	workers := job.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	if err := observe(ctx, job.Evidence, o, workers, Cursor{}, c.take); err != nil {
+	if err := observe(ctx, job.Evidence, o, job.workers(), Cursor{}, c.take); err != nil {
 		return c.leaf, ended(ctx, err)
 	}
 	return c.leaf, c.rest()

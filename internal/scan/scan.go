@@ -16,6 +16,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,8 @@ type Job struct {
 	SpoolDir string          // for temporary files, which are encrypted
 	Tool     string          // name and version of the program, for the seal
 	Watch    *Watch          // may be nil
+
+	batch int // records committed together; 0 is commitRecords. Tests make it small.
 }
 
 // Summary is what came out of a scan.
@@ -109,7 +112,7 @@ func begin(ctx context.Context, grant authority.Grant, job Job) (*scan, error) {
 	}
 	s := &scan{job: job, grant: grant, journal: &journal{
 		ctx: ctx, grant: grant, desk: job.Desk, id: job.ID, records: records,
-		last: time.Now(), interim: time.Now(), interimN: records.Size(), progress: &job.Watch.progress,
+		batch: cmp.Or(job.batch, commitRecords), last: time.Now(), interim: time.Now(), interimN: records.Size(), progress: &job.Watch.progress,
 	}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -165,12 +168,8 @@ func openRun(desk Desk, id catalog.ScanID, sets Matcher) (run int, m *matching, 
 // read walks the evidence and takes every record.
 func (s *scan) read(ctx context.Context) error {
 	j := s.journal
-	workers := s.job.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
 	o := &observer{profile: s.job.profile(), limits: s.job.Limits, spool: &spool{dir: s.job.SpoolDir}, progress: j.progress}
-	if err := observe(ctx, s.job.Evidence, o, workers, j.state.Cursor, j.take); err != nil {
+	if err := observe(ctx, s.job.Evidence, o, s.job.workers(), j.state.Cursor, j.take); err != nil {
 		return err
 	}
 	return j.commit()
@@ -181,6 +180,13 @@ func (j Job) profile() Profile {
 		return Standard
 	}
 	return j.Profile
+}
+
+func (j Job) workers() int {
+	if j.Workers > 0 {
+		return j.Workers
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // close gives back what begin opened. What was not committed is dropped.
