@@ -228,7 +228,8 @@ func (a *answer) ids(t *tx, s scanned, from int64, want int) (ids []int64, err e
 		if err := rows.Scan(&id, &path, &pdq); err != nil {
 			return nil, err
 		}
-		if a.fits(path, pdq) {
+		again := len(ids) > 0 && ids[len(ids)-1] == id // two matches, one location
+		if !again && a.fits(path, pdq) {
 			ids = append(ids, id)
 		}
 	}
@@ -262,14 +263,13 @@ func (a *answer) candidates(from, to int64) (string, []any) {
 	case q.Near != nil:
 		tables, driver = "pictures p CROSS JOIN locations l ON l.id = p.location", "p.location"
 	case q.Match.Status() != 0:
-		tables, driver = "(SELECT DISTINCT location FROM matches WHERE status = ? AND location >= ? AND location < ?) m CROSS JOIN locations l ON l.id = m.location", "m.location"
-		w.args = append(w.args, int64(q.Match.Status()), from, to)
+		tables, driver = "matches m INDEXED BY matches_status CROSS JOIN locations l ON l.id = m.location", "m.location"
+		w.and("m.status = ?", int64(q.Match.Status()))
 	case q.Match == catalog.MatchAny:
-		tables, driver = "(SELECT DISTINCT location FROM matches WHERE location >= ? AND location < ?) m CROSS JOIN locations l ON l.id = m.location", "m.location"
-		w.args = append(w.args, from, to)
+		tables, driver = "matches m CROSS JOIN locations l ON l.id = m.location", "m.location"
 	case q.Finding != "":
-		tables, driver = "(SELECT DISTINCT location FROM findings WHERE code = ? AND location >= ? AND location < ?) f CROSS JOIN locations l ON l.id = f.location", "f.location"
-		w.args = append(w.args, a.code, from, to)
+		tables, driver = "findings f INDEXED BY findings_code CROSS JOIN locations l ON l.id = f.location", "f.location"
+		w.and("f.code = ?", a.code)
 	}
 	if q.Name != "" {
 		columns[1] = "l.path"

@@ -81,7 +81,10 @@ func connect(path string) (*Store, error) {
 	}
 	file := (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String()
 	const common = "?_busy_timeout=20000&_synchronous=NORMAL&_dqs=0"
-	writer, err := sqlite.NewConnector(file + common + "&_txlock=immediate&_foreign_keys=1&_pragma=cache_size(-65536)&_pragma=wal_autocheckpoint(16384)")
+	// What a statement would need to be undone alone is kept in memory: as a
+	// temporary file it took a sixth of the time of a load.
+	const bulk = "&_pragma=temp_store(MEMORY)&_pragma=cache_size(-65536)&_pragma=wal_autocheckpoint(16384)"
+	writer, err := sqlite.NewConnector(file + common + bulk + "&_txlock=immediate&_foreign_keys=1")
 	if err != nil {
 		return nil, err
 	}
