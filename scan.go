@@ -14,13 +14,12 @@ import (
 type (
 	// ScanStart is the detail of EventScanStart.
 	ScanStart struct {
-		Exhibit    string   `json:"exhibit"`
-		Number     int      `json:"number"` // from 1; one more than the exhibit's scan before
-		Profile    string   `json:"profile"`
-		Paths      []string `json:"paths"`   // what was pointed at, for people; see DisplayPath
-		Restart    bool     `json:"restart"` // somebody asked to begin anew
-		Tool       string   `json:"tool"`    // name and version of what scans
-		Commitment *SHA256  `json:"seed_commitment"`
+		Exhibit string   `json:"exhibit"`
+		Number  int      `json:"number"` // from 1; one more than the exhibit's scan before
+		Profile string   `json:"profile"`
+		Paths   []string `json:"paths"`   // what was pointed at, for people; see DisplayPath
+		Restart bool     `json:"restart"` // somebody asked to begin anew
+		Tool    string   `json:"tool"`    // name and version of what scans
 	}
 
 	// Seal is the detail of EventSeal: what a finished scan saw, fixed.
@@ -34,17 +33,15 @@ type (
 		States     StateCounts    `json:"states"`
 		Sources    []SealedSource `json:"sources"`
 		Volumes    []SealedVolume `json:"volumes"`
-		Unread     []SealedRun    `json:"unread"`
+		Unread     int64          `json:"unread_bytes"` // of contents that were read but for these
 		Tool       string         `json:"tool"`
-		Commitment *SHA256        `json:"seed_commitment"`
 	}
 
 	// SealedSource is a container of bytes that was read.
 	SealedSource struct {
-		Path   string  `json:"path"`   // for people; see DisplayPath
-		Format string  `json:"format"` // "folder", "raw", "e01" …
-		Size   int64   `json:"size"`   // bytes, -1 where unknown
-		SHA256 *SHA256 `json:"sha256"` // of the whole source, nil if it was not read as one
+		Path   string `json:"path"`   // for people; see DisplayPath
+		Format string `json:"format"` // "folder", "raw", "e01" …
+		Size   int64  `json:"size"`   // bytes, -1 where unknown
 	}
 
 	// SealedVolume is a volume as it was found in a source.
@@ -53,13 +50,6 @@ type (
 		Filesystem string `json:"filesystem"`
 		Offset     int64  `json:"offset"` // bytes from the beginning of the source
 		Length     int64  `json:"length"` // bytes
-	}
-
-	// SealedRun is a stretch of a source that could not be read.
-	SealedRun struct {
-		Source int   `json:"source"` // index in Seal.Sources
-		Offset int64 `json:"offset"` // bytes
-		Length int64 `json:"length"` // bytes
 	}
 
 	// StateCounts says how many records were found in which state.

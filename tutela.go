@@ -197,7 +197,8 @@ type Record struct {
 	Size     int64 // bytes, -1 where unknown
 	Times    Times
 	Runs     []Run
-	Hashed   bool // Digests and Type are of the whole content
+	Unread   []Run // stretches of the content, from its beginning, that could not be read; the rest was
+	Hashed   bool  // Digests and Type are of the whole content
 	Digests  Digests
 	Type     string // MIME type by content
 	Picture  *Perceptual

@@ -94,7 +94,7 @@ type Hit struct {
 	Case string
 	ScanID
 	Leaf     uint64
-	Record   tutela.Record // as it was loaded, without Runs: those stay in the ledger
+	Record   tutela.Record // as it was loaded, without Runs and Unread: those stay in the ledger
 	Matches  []tutela.Match
 	Distance int // bits to Query.Near, 0 if that was not asked
 }

@@ -20,6 +20,7 @@ func fullRecord() *tutela.Record {
 		Kind:  tutela.File, State: tutela.Deleted, Size: 123456,
 		Times:  tutela.Times{Modified: at, Changed: at.Add(-1e18)},
 		Runs:   []tutela.Run{{Offset: 4096, Length: 8192}, {Offset: 1 << 40, Length: 512}},
+		Unread: []tutela.Run{{Offset: 0, Length: 4096}},
 		Hashed: true, Digests: tutela.Digests{MD5: tutela.MD5{1}, SHA1: tutela.SHA1{2}, SHA256: tutela.SHA256{3}},
 		Type:     "image/jpeg",
 		Picture:  &tutela.Perceptual{PDQ: tutela.PDQ{9}, Quality: 100, Width: 640, Height: 480, Decoder: "luma 1"},
@@ -32,8 +33,8 @@ func fullRecord() *tutela.Record {
 func TestRecordEncodingNeverChanges(t *testing.T) {
 	r := &tutela.Record{Volume: "1", Path: []byte("/a"), Kind: tutela.File, State: tutela.Carved, Size: -1,
 		Chain: []tutela.Locator{{Layer: "raw", At: "9"}}, Times: tutela.Times{Born: time.Unix(1, 2).UTC()},
-		Runs: []tutela.Run{{Offset: 512, Length: 3}}, Type: "x", Findings: []tutela.Finding{{Code: "c", Detail: "d"}}, Failure: "f"}
-	want := []byte("R\x01\x00\x01\x04\x01\x011\x02/a\x01\x03raw\x019\x08\x02\x02\x01\x80\x08\x06\x01x\x01\x01c\x01d\x01f")
+		Runs: []tutela.Run{{Offset: 512, Length: 3}}, Unread: []tutela.Run{{Offset: 1, Length: 2}}, Type: "x", Findings: []tutela.Finding{{Code: "c", Detail: "d"}}, Failure: "f"}
+	want := []byte("R\x01\x00\x01\x04\x01\x011\x02/a\x01\x03raw\x019\x08\x02\x02\x01\x80\x08\x06\x01\x02\x04\x01x\x01\x01c\x01d\x01f")
 	if got := AppendRecord(nil, r); !bytes.Equal(got, want) {
 		t.Errorf("record is\n%q, want\n%q", got, want)
 	}
@@ -84,6 +85,7 @@ func drawRecord(t *rapid.T) *tutela.Record {
 	r.Size = rapid.Int64().Draw(t, "size")
 	r.Times.Born = time.Unix(rapid.Int64Range(-1<<40, 1<<40).Draw(t, "born"), 0).UTC()
 	r.Runs = nilIfEmpty(rapid.SliceOf(rapid.Make[tutela.Run]()).Draw(t, "runs"))
+	r.Unread = nilIfEmpty(rapid.SliceOf(rapid.Make[tutela.Run]()).Draw(t, "unread"))
 	r.Findings = nilIfEmpty(rapid.SliceOf(rapid.Make[tutela.Finding]()).Draw(t, "findings"))
 	r.Chain = nilIfEmpty(rapid.SliceOf(rapid.Make[tutela.Locator]()).Draw(t, "chain"))
 	r.Hashed = rapid.Bool().Draw(t, "hashed")

@@ -18,7 +18,7 @@ const (
 // are kept as instants, to the nanosecond.
 //
 //	"R" 1 · flags · kind · state · size · volume · path · chain · times · runs
-//	· digests? · type · picture? · findings · failure
+//	· unread · digests? · type · picture? · findings · failure
 func AppendRecord(dst []byte, r *tutela.Record) []byte {
 	dst = append(append(dst, recordTag...), recordFlags(r), byte(r.Kind), byte(r.State))
 	dst = appendInt(dst, r.Size)
@@ -28,10 +28,7 @@ func AppendRecord(dst []byte, r *tutela.Record) []byte {
 		dst = appendText(appendText(dst, step.Layer), step.At)
 	}
 	dst = appendTimes(dst, r.Times)
-	dst = binary.AppendUvarint(dst, uint64(len(r.Runs)))
-	for _, run := range r.Runs {
-		dst = appendInt(appendInt(dst, run.Offset), run.Length)
-	}
+	dst = appendRuns(appendRuns(dst, r.Runs), r.Unread)
 	if r.Digests != (tutela.Digests{}) {
 		dst = append(dst, r.Digests.MD5[:]...)
 		dst = append(dst, r.Digests.SHA1[:]...)
@@ -48,6 +45,14 @@ func AppendRecord(dst []byte, r *tutela.Record) []byte {
 		dst = appendText(appendText(dst, f.Code), f.Detail)
 	}
 	return appendText(dst, r.Failure)
+}
+
+func appendRuns(dst []byte, runs []tutela.Run) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(runs)))
+	for _, run := range runs {
+		dst = appendInt(appendInt(dst, run.Offset), run.Length)
+	}
+	return dst
 }
 
 func recordFlags(r *tutela.Record) (flags byte) {
@@ -90,7 +95,7 @@ func DecodeRecord(b []byte) (*tutela.Record, error) {
 	r.Size, r.Volume, r.Path = d.int(), d.text(), d.bytes()
 	r.Chain = decodeChain(d)
 	r.Times = decodeTimes(d)
-	r.Runs = decodeRuns(d)
+	r.Runs, r.Unread = decodeRuns(d), decodeRuns(d)
 	if flags&flagDigests != 0 {
 		r.Digests = decodeDigests(d)
 	}

@@ -51,6 +51,7 @@ type journal struct {
 type state struct {
 	Cursor Cursor         `json:"cursor"`
 	Counts catalog.Counts `json:"counts"` // of all records so far
+	Unread int64          `json:"unread"` // bytes of their contents that could not be read
 }
 
 // openState reads the state of a tree that may be new.
@@ -74,6 +75,9 @@ func (j *journal) take(at Cursor, r *tutela.Record) error {
 	}
 	j.state.Cursor = at
 	j.state.Counts.Count(r)
+	for _, run := range r.Unread {
+		j.state.Unread += run.Length
+	}
 	j.pending = append(j.pending, r)
 	j.progress.take(r)
 	if len(j.pending) < j.batch && time.Since(j.last) < commitInterval {

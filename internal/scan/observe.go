@@ -155,7 +155,8 @@ func (r *reading) record(sum tutela.Digests, size int64, err error) *tutela.Reco
 	if closing := r.content.Close(); closing != nil && err == nil {
 		err = closing
 	}
-	rec.Findings = append(rec.Findings, r.salvage.findings()...)
+	rec.Unread = r.salvage.runs
+	rec.Findings = append(slices.Clip(rec.Findings), r.salvage.findings()...)
 	switch {
 	case err != nil:
 		rec.Failure = err.Error()

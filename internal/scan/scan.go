@@ -215,7 +215,7 @@ func (s *scan) seal(ctx context.Context) (Summary, error) {
 	sum.LogIndex, err = s.write(ctx, tutela.EventSeal, fmt.Sprintf("seal/%s/%d", s.job.ID.Exhibit, s.job.ID.Number), tutela.Seal{
 		Exhibit: s.job.ID.Exhibit, Number: s.job.ID.Number, Root: sum.Root, Records: reader.Size(), Bytes: counts.Bytes,
 		Unreadable: counts.Unreadable, States: counts.States, Sources: s.job.Sources, Volumes: s.job.Volumes,
-		Unread: []tutela.SealedRun{}, Tool: s.job.Tool,
+		Unread: s.journal.state.Unread, Tool: s.job.Tool,
 	})
 	if err != nil {
 		return sum, err

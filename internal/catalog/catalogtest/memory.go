@@ -329,11 +329,11 @@ func (l *memoryLoader) Commit(ctx context.Context) error {
 	return nil
 }
 
-// Stored is what a catalogue gives back of a record: a copy without Runs, with
-// times in UTC, and without digests if it was not hashed.
+// Stored is what a catalogue gives back of a record: a copy without Runs
+// and Unread, with times in UTC, and without digests if it was not hashed.
 func Stored(r *tutela.Record) tutela.Record {
 	c := *r
-	c.Path, c.Runs = bytes.Clone(r.Path), nil
+	c.Path, c.Runs, c.Unread = bytes.Clone(r.Path), nil, nil
 	c.Chain, c.Findings = slices.Clone(r.Chain), slices.Clone(r.Findings)
 	t := &c.Times
 	t.Modified, t.Accessed, t.Changed, t.Born = t.Modified.UTC(), t.Accessed.UTC(), t.Changed.UTC(), t.Born.UTC()

@@ -22,13 +22,13 @@ func (l *lab) one() catalog.ScanID {
 	return l.scan("X", 1)
 }
 
-// testRecords: every field comes back, except Runs.
+// testRecords: every field comes back, except Runs and Unread.
 func testRecords(l *lab) {
 	id := l.one()
 	at := time.Date(2020, 2, 29, 23, 59, 59, 999999999, time.UTC)
 	full := &tutela.Record{
 		Volume: "2", Path: []byte("/a/b.zip!/c:d.jpg"), Chain: []tutela.Locator{{Layer: "raw", At: "disk.dd"}, {Layer: "gpt", At: "2"}, {Layer: "zip", At: ""}},
-		Kind: tutela.File, State: tutela.Embedded, Size: 1 << 40, Runs: []tutela.Run{{Offset: 1, Length: 2}},
+		Kind: tutela.File, State: tutela.Embedded, Size: 1 << 40, Runs: []tutela.Run{{Offset: 1, Length: 2}}, Unread: []tutela.Run{{Length: 1}},
 		Times:  tutela.Times{Modified: at, Accessed: at.Add(1), Changed: at.Add(-time.Hour), Born: at.In(time.FixedZone("", 3600))},
 		Hashed: true, Digests: digests("c"), Type: "image/jpeg",
 		Picture:  &tutela.Perceptual{PDQ: bitsSet(77), Quality: 100, Width: 1, Height: math.MaxInt32, Decoder: "luma/1"},
@@ -63,7 +63,7 @@ func text(t testing.TB, r tutela.Record) string {
 		picture = fmt.Sprintf("%+v", *r.Picture)
 	}
 	times := fmt.Sprint(r.Times.Modified.Format(time.RFC3339Nano), r.Times.Accessed.Format(time.RFC3339Nano), r.Times.Changed.Format(time.RFC3339Nano), r.Times.Born.Format(time.RFC3339Nano))
-	return fmt.Sprintf("%q %q %q %v %v %d %s %v %+v %q %s %q %q %d runs", r.Volume, r.Path, r.Chain, r.Kind, r.State, r.Size, times, r.Hashed, r.Digests, r.Type, picture, r.Findings, r.Failure, len(r.Runs))
+	return fmt.Sprintf("%q %q %q %v %v %d %s %v %+v %q %s %q %q %d runs", r.Volume, r.Path, r.Chain, r.Kind, r.State, r.Size, times, r.Hashed, r.Digests, r.Type, picture, r.Findings, r.Failure, len(r.Runs)+len(r.Unread))
 }
 
 // testOddBytes: evidence chooses names, and errors quote them.
