@@ -74,14 +74,32 @@ func (a *app) say(format string, args ...any) {
 	}
 }
 
-// table writes rows of cells under a heading, in columns.
+// table writes rows of cells under a heading, in columns. Empty cells at the
+// end of a row leave no spaces behind.
 func table(w io.Writer, heading string, rows [][]string) {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var text strings.Builder
+	tw := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.ReplaceAll(heading, "|", "\t"))
 	for _, row := range rows {
 		fmt.Fprintln(tw, strings.Join(row, "\t"))
 	}
 	tw.Flush()
+	for line := range strings.Lines(text.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
+}
+
+// count writes how many there are of something: "1 record", "2,000 records",
+// "3 entries".
+func count[N ~int | ~int64 | ~uint64](n N, one string) string {
+	switch stem, isY := strings.CutSuffix(one, "y"); {
+	case n == 1:
+	case isY:
+		one = stem + "ies"
+	default:
+		one += "s"
+	}
+	return term.Count(n) + " " + one
 }
 
 // moment writes a time for people; nothing for the zero time.

@@ -177,8 +177,8 @@ func printVerdict(w io.Writer, v lab.Verdict) {
 	if len(v.Problems) > 0 {
 		verb = "examined"
 	}
-	fmt.Fprintf(w, "%s %s: %s exhibits, %s records, %s entries of the agency log.\n",
-		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, term.Count(v.Exhibits), term.Count(v.Records), term.Count(v.Entries))
+	fmt.Fprintf(w, "%s %s: %s, %s, %s of the agency log.\n",
+		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, count(v.Exhibits, "exhibit"), count(v.Records, "record"), count(v.Entries, "entry"))
 }
 
 type ledgerProve struct {
@@ -336,7 +336,7 @@ func printRescan(a *app, s catalog.Scan, compared uint64, differences []string, 
 		for _, d := range differences {
 			fmt.Fprintln(w, "DIFFERENT:", d)
 		}
-		fmt.Fprintf(w, "%s records of scan %d of %s were read again: %s differences.\n", term.Count(compared), s.Number, s.Exhibit, term.Count(len(differences)))
+		fmt.Fprintf(w, "%s of scan %d of %s read again: %s.\n", count(compared, "record"), s.Number, s.Exhibit, count(len(differences), "difference"))
 	})
 	if err == nil && len(differences) > 0 {
 		return errIntegrity

@@ -23,6 +23,7 @@ import (
 	"tutela/internal/authority"
 	"tutela/internal/durable"
 	"tutela/internal/lab"
+	"tutela/internal/ledger"
 )
 
 // Exit codes. Programs that call tutela rely on them: they must never change.
@@ -40,7 +41,7 @@ const (
 
 // commands is the whole command line.
 type commands struct {
-	Lab     string           `help:"The lab's folder. Default: $$TUTELA_LAB, else the nearest folder upwards that holds lab.toml." placeholder:"DIR" env:"TUTELA_LAB"`
+	Lab     string           `help:"The lab's folder. Default: the nearest folder upwards that holds lab.toml." placeholder:"DIR" env:"TUTELA_LAB"`
 	JSON    bool             `name:"json" help:"Print JSON lines."`
 	Actor   string           `help:"Who acts, as the ledger shall say. Default: the user of this machine." placeholder:"NAME" env:"TUTELA_ACTOR"`
 	Version kong.VersionFlag `help:"Print the version."`
@@ -164,7 +165,7 @@ func classify(err error) (code int, hint string) {
 		return exitNoLab, "tutela init DIR --agency NAME --country CC"
 	case errors.Is(err, durable.ErrLocked):
 		return exitLocked, "wait until it has finished; only one process at a time may change a lab"
-	case errors.Is(err, lab.ErrIntegrity):
+	case errors.Is(err, lab.ErrIntegrity), errors.Is(err, ledger.ErrDamaged):
 		return exitIntegrity, "change nothing; keep a copy of the lab's folder and call whoever is responsible for it"
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, ""

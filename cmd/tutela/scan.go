@@ -287,8 +287,8 @@ func (c *rematchCommand) rematch(a *app, l *lab.Lab, s catalog.Scan, sets scan.M
 		Root       string `json:"root"`
 	}{"rematch", s.Exhibit, s.Number, run.Run, run.Matches, run.Alerts, run.OfInterest, run.KnownGood, run.Root.String()}
 	return a.print(line, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: match run %d: %s alerts, %s of interest, %s known good.\n", s.Exhibit, run.Run,
-			term.Count(run.Alerts), term.Count(run.OfInterest), term.Count(run.KnownGood))
+		fmt.Fprintf(w, "%s: match run %d: %s, %s of interest, %s known good.\n", s.Exhibit, run.Run,
+			count(run.Alerts, "alert"), term.Count(run.OfInterest), term.Count(run.KnownGood))
 	})
 }
 

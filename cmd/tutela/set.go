@@ -105,7 +105,7 @@ func (c *setImport) print(a *app, version tutela.SetVersion, report hashset.Repo
 		Trivial  int64 `json:"trivial"`
 	}{lineOfSet(version), report.Read, report.Merged, report.NoDigest, report.Refused, report.Trivial}
 	return a.print(line, func(w io.Writer) {
-		fmt.Fprintf(w, "Set %s version %d (%s): %s rows from %s.\n", version.Name, version.Version, version.Status, term.Count(version.Count), version.Format)
+		fmt.Fprintf(w, "Set %s version %d (%s): %s from %s.\n", version.Name, version.Version, version.Status, count(version.Count, "row"), version.Format)
 		said(w, report.Merged, "repeated rows merged")
 		said(w, report.NoDigest, "rows without a digest that can be looked up were left out")
 		said(w, report.Refused, "rows left out: they name nothing but empty files or blocks of zeros")
