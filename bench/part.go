@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// partCommand is the first argument with which bench calls itself. A part is
+// a piece of work that needs a process of its own, so that what it takes can
+// be told apart. Its answer is one JSON value.
+const partCommand = "part"
+
+func runPart(ctx context.Context, args []string) error {
+	if len(args) != 3 {
+		return fmt.Errorf("part: %d arguments, not name, folder and size", len(args))
+	}
+	work, known := map[string]func(ctx context.Context, dir, size string) (any, error){
+		"bare":     bareLoop,
+		"pictures": derivePictures,
+		"ledger":   fillLedger,
+		"exact":    lookUpExact,
+		"near":     lookUpNear,
+	}[args[0]]
+	if !known {
+		return fmt.Errorf("no part is called %q", args[0])
+	}
+	answer, err := work(ctx, args[1], args[2])
+	if err != nil {
+		return fmt.Errorf("%s: %w", args[0], err)
+	}
+	return json.NewEncoder(os.Stdout).Encode(answer)
+}
+
+// part is the process of a part, not yet started.
+func (b *bench) part(name, dir string, size int) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return exec.CommandContext(b.ctx, self, partCommand, name, dir, fmt.Sprint(size)), nil
+}
+
+// ask runs a part in an empty folder of its own and decodes its answer.
+func (b *bench) ask(name string, size int, answer any) error {
+	dir, err := os.MkdirTemp(b.dir, name+"-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	cmd, err := b.part(name, dir, size)
+	if err != nil {
+		return err
+	}
+	settleDisk()
+	return answerOf(cmd, answer)
+}
+
+func answerOf(cmd *exec.Cmd, answer any) error {
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return json.Unmarshal(out, answer)
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+)
+
+// pagePath is where the table stands in the documentation.
+const pagePath = "docs/reference/benchmarks.md"
+
+// table is what a run has found.
+type table struct {
+	machine machine
+	scale   float64
+	rounds  int
+	title   string // of what is being measured now
+	rows    []row
+	took    []took
+	notes   []string
+}
+
+// row is one comparison, or one number of ours alone.
+type row struct {
+	what       string
+	ours, peer string
+	ratio      *ratio
+	goal       string
+	verdict    string
+}
+
+// took is one contestant's costs in one comparison.
+type took struct {
+	what string
+	result
+}
+
+// goal is what a ratio should reach.
+type goal struct{ least, stretch float64 }
+
+func none() goal                             { return goal{} }
+func atLeast(n float64) goal                 { return goal{least: n} }
+func (g goal) stretching(n float64) (_ goal) { g.stretch = n; return g }
+func (g goal) String() string {
+	switch {
+	case g.least == 0:
+		return ""
+	case g.stretch == 0:
+		return fmt.Sprintf("≥ %g×", g.least)
+	}
+	return fmt.Sprintf("≥ %g× (stretch %g×)", g.least, g.stretch)
+}
+
+func (g goal) judge(r ratio) string {
+	switch {
+	case g.least == 0:
+		return ""
+	case g.stretch > 0 && r.medians >= g.stretch:
+		return "stretch met"
+	}
+	return judge(r.medians >= g.least)
+}
+
+func judge(met bool) string {
+	if met {
+		return "met"
+	}
+	return "missed"
+}
+
+func (t *table) add(what, ours, peer string, r ratio, g goal) {
+	t.rows = append(t.rows, row{what, ours, peer, &r, g.String(), g.judge(r)})
+}
+
+var heading = []string{"What", "Ours (median)", "Peer (median)", "Ratio", "Pairwise", "Target", ""}
+
+func (r row) cells() []string {
+	ratio, pairs := "", ""
+	if r.ratio != nil {
+		ratio, pairs = fmt.Sprintf("%.2f×", r.ratio.medians), fmt.Sprintf("%.2f–%.2f×", r.ratio.low, r.ratio.high)
+	}
+	return []string{r.what, r.ours, r.peer, ratio, pairs, r.goal, r.verdict}
+}
+
+var tookHeading = []string{"Data", "Process", "Wall, median", "Wall, min–max", "Processors", "Peak memory"}
+
+func (t took) cells() []string {
+	walls := t.walls()
+	low, high := walls[0], walls[0]
+	for _, w := range walls {
+		low, high = min(low, w), max(high, w)
+	}
+	cpu := median(t.each(func(c cost) float64 { return c.cpu.Seconds() }))
+	peak := median(t.each(func(c cost) float64 { return float64(c.peak) }))
+	return []string{t.what, t.name, fmt.Sprintf("%.3f s", median(walls)), fmt.Sprintf("%.3f–%.3f s", low, high), fmt.Sprintf("%.3f s", cpu), fmt.Sprintf("%.0f MB", peak/1e6)}
+}
+
+// facts are the lines about the machine and the run.
+func (t *table) facts() []string {
+	m := t.machine
+	lines := []string{
+		fmt.Sprintf("%s, %d cores, %s; Linux %s; data and labs on %s.", m.processor, m.cores, m.memory, m.kernel, m.fileSystem),
+		fmt.Sprintf("%s; tutela %s; %s.", m.goVersion, m.revision, m.peer),
+		fmt.Sprintf("%s, %d rounds, load average at the beginning %s.", m.date, t.rounds, m.load),
+	}
+	if t.scale != 1 {
+		lines = append(lines, fmt.Sprintf("SCALED DOWN: the data is %g of what the rows say. These numbers say nothing about the targets.", t.scale))
+	}
+	return append(lines, t.notes...)
+}
+
+func (t *table) body() (rows, costs [][]string) {
+	for _, r := range t.rows {
+		rows = append(rows, r.cells())
+	}
+	for _, c := range t.took {
+		costs = append(costs, c.cells())
+	}
+	return rows, costs
+}
+
+// print writes the table for a terminal.
+func (t *table) print(w io.Writer) {
+	rows, costs := t.body()
+	aligned(w, heading, rows)
+	aligned(w, tookHeading, costs)
+	for _, line := range t.facts() {
+		fmt.Fprintln(w, line)
+	}
+}
+
+func aligned(w io.Writer, heading []string, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, cells := range append([][]string{heading}, rows...) {
+		fmt.Fprintln(out, strings.Join(cells, "\t"))
+	}
+	out.Flush()
+	fmt.Fprintln(w)
+}
+
+// writePage writes the table as a page of the documentation.
+func (t *table) writePage(path string) error {
+	rows, costs := t.body()
+	var b strings.Builder
+	b.WriteString(pageBegin)
+	markdown(&b, heading, rows)
+	b.WriteString("\n## The run\n\n")
+	for _, line := range t.facts() {
+		fmt.Fprintf(&b, "- %s\n", line)
+	}
+	b.WriteString("\n## What each process took\n\n")
+	markdown(&b, tookHeading, costs)
+	b.WriteString(pageEnd)
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+func markdown(b *strings.Builder, heading []string, rows [][]string) {
+	rule := make([]string, len(heading))
+	for i := range rule {
+		rule[i] = "---"
+	}
+	for _, cells := range append([][]string{heading, rule}, rows...) {
+		fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
+	}
+}
+
+const pageBegin = `# Benchmarks
+
+This page is written by ` + "`go run ./bench -write`" + `. ` + "`make bench`" + ` measures the same on
+your machine and prints it.
+
+A ratio says how many times as fast tutela is as the peer: the peer's median
+time divided by ours. "Pairwise" is the smallest and largest ratio of two runs
+that took turns.
+
+`
+
+const pageEnd = `
+## How it is measured
+
+- Whole processes, from start to end; time of processors and peak memory come
+  from the operating system (wait4).
+- The contestants take turns, A B A B, in one run, over the same files, all of
+  which are in the page cache. Before each turn everything that was written is
+  waited for.
+- hashdeep computes MD5, SHA-1 and SHA-256 and writes to /dev/null. It is
+  measured with several numbers of threads; the one with the best median is the
+  peer.
+- tutela scans with the profile triage: the same three digests, and on top of
+  them the type by content, the match against hash sets (there are none), the
+  encrypted ledger, made durable with fdatasync, and the catalogue. Each turn
+  gets a new lab on the disk of the data; making it is outside the time, since
+  hashdeep has nothing like it. Afterwards the seal is held against the data.
+- The bare loop is a Go program that reads the files and makes the three digests
+  with the standard library, one goroutine for each processor, and keeps
+  nothing.
+- Rows about the ledger and the sets call the packages from a process of their
+  own. No peer does the same work.
+
+Speeds depend on the processor: SHA instructions for SHA-1 and SHA-256, AVX-512
+or AVX2 for MD5.
+`

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// task measures one thing and adds its lines to the table.
+type task struct {
+	name      string
+	about     string
+	needsPeer bool
+	run       func(*bench) error
+}
+
+// tasks are what a whole run measures, in the order of the table.
+func tasks() []task {
+	return []task{
+		{"large", "2 GB in 3,000 files of log-normal size, warm", true, (*bench).large},
+		{"small", "100,000 files of 10 KB, warm", true, (*bench).small},
+		{"pictures", "1,000 photographs as JPEG, with PDQ, warm", true, (*bench).pictures},
+		{"memory", "peak memory of a scan of 1,000,000 files of 100 bytes", false, (*bench).memory},
+		{"start", "from start to end of `tutela hash` of one small file", false, (*bench).start},
+		{"ledger", "ledger: records of 250 bytes, encrypted, fdatasync every 65,536", false, (*bench).ledger},
+		{"exact", "exact look-ups in a set of 4,000,000 SHA-256", false, (*bench).exact},
+		{"near", "near look-ups (up to 31 bits) in a set of 1,000,000 PDQ", false, (*bench).near},
+	}
+}
+
+func taskNames() (names []string) {
+	for _, t := range tasks() {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+// choose picks tasks by name; "" is all of them.
+func choose(only string) ([]task, error) {
+	all := tasks()
+	if only == "" {
+		return all, nil
+	}
+	wanted := strings.Split(only, ",")
+	for _, name := range wanted {
+		if !slices.Contains(taskNames(), name) {
+			return nil, fmt.Errorf("no row is called %q: there are %s", name, strings.Join(taskNames(), ", "))
+		}
+	}
+	return slices.DeleteFunc(all, func(t task) bool { return !slices.Contains(wanted, t.name) }), nil
+}
