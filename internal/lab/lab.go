@@ -48,6 +48,7 @@ var (
 	ErrNotEmpty  = errors.New("the folder is not empty")
 	ErrNewer     = errors.New("the lab was made by a newer version of tutela")
 	ErrIntegrity = errors.New("the ledger does not hold together")
+	ErrNoCatalog = errors.New("the catalogue is not there")
 )
 
 // Config is what lab.toml says.
@@ -199,6 +200,9 @@ func (l *Lab) open(ctx context.Context, mode Mode) (err error) {
 	if mode == Write {
 		return l.recover(ctx)
 	}
+	if applied, err := l.Catalog.Applied(ctx); err != nil || applied == 0 {
+		return errors.Join(err, ErrNoCatalog)
+	}
 	return nil
 }
 
@@ -223,13 +227,18 @@ func holder(actor string) string {
 	return fmt.Sprintf("process %d of %s, since %s", os.Getpid(), actor, time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 }
 
-// recover opens the agency log to append and applies to the catalogue what it
-// has not seen: the ordinary way of starting, and all there is to recovery.
+// recover opens the agency log to append and feeds the catalogue what it has not
+// seen of events and records: the ordinary way of starting, and all there is to
+// recovery.
 func (l *Lab) recover(ctx context.Context) (err error) {
 	if l.log, err = ledger.OpenLog(ctx, l.agencyDir(), l.keys); err != nil {
 		return fmt.Errorf("open the agency log: %w", err)
 	}
-	return l.apply(ctx, l.Catalog)
+	if err := l.apply(ctx, l.Catalog); err != nil {
+		return err
+	}
+	_, err = l.refill(ctx, l.Catalog)
+	return err
 }
 
 // apply brings a catalogue up to the agency log.

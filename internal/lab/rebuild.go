@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -74,19 +75,26 @@ func (l *Lab) build(ctx context.Context, path string, use func(catalog.Store) er
 	return records, errors.Join(err, store.Close())
 }
 
-// refill loads the records and newest match runs of all scans into a catalogue
-// that holds the events already.
+// refill loads what a catalogue that holds the events lacks of the records and
+// newest match runs of all scans. It returns how many records the sealed and
+// reloaded ones hold.
 func (l *Lab) refill(ctx context.Context, store catalog.Store) (records uint64, err error) {
 	scans, err := store.Scans(ctx, "")
 	if err != nil {
 		return 0, err
 	}
 	for _, s := range scans {
-		n, err := l.reload(ctx, store, s)
+		counts, err := store.Rollup(ctx, s.ScanID)
 		if err != nil {
-			return records, fmt.Errorf("%s: %w", s.ScanID, err)
+			return records, err
 		}
-		records += n
+		if s.Seal == nil || counts.Records != s.Seal.Records {
+			counts.Records, err = l.reload(ctx, store, s)
+		}
+		if err != nil {
+			return records, fmt.Errorf("load %s into the catalogue: %w", s.ScanID, err)
+		}
+		records += counts.Records
 	}
 	return records, nil
 }
@@ -103,7 +111,7 @@ func (l *Lab) reload(ctx context.Context, store catalog.Store, s catalog.Scan) (
 	if err := catalog.Load(ctx, store, s.ScanID, tree.Records); err != nil || s.Run == nil {
 		return tree.Size(), err
 	}
-	return tree.Size(), l.ShowMatches(ctx, store, s.ScanID, s.Run.Run)
+	return tree.Size(), l.ShowMatches(ctx, store, s.ScanID, s.Run.Run, math.MaxUint64)
 }
 
 // removeDatabase removes a database with what SQLite lays beside it.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tutela"
 	"tutela/internal/catalog"
 	"tutela/internal/ledger"
 )
@@ -115,29 +116,29 @@ func (l *Lab) LastMatchRun(id catalog.ScanID) (int, error) {
 	return last, nil
 }
 
-// ShowMatches makes a match run, as far as it was committed, what a catalogue
-// shows for its scan.
-func (l *Lab) ShowMatches(ctx context.Context, store catalog.Store, id catalog.ScanID, run int) error {
+// ShowMatches makes a match run, as far as it was committed and is about leaves
+// below a number, what a catalogue shows for its scan.
+func (l *Lab) ShowMatches(ctx context.Context, store catalog.Store, id catalog.ScanID, run int, below uint64) error {
 	tree, err := l.ReadMatches(id, run)
 	if err != nil {
 		return err
 	}
 	defer tree.Close()
-	if err := store.LoadMatches(ctx, id, run, values(tree.Matches(0))); err != nil {
+	if err := store.LoadMatches(ctx, id, run, until(below, tree.Matches(0))); err != nil {
 		return fmt.Errorf("load the matches of %s into the catalogue: %w", id, err)
 	}
 	return nil
 }
 
-// values yields what the pointers of all point at.
-func values[T any](all iter.Seq2[*T, error]) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		for one, err := range all {
-			var value T
-			if err == nil {
-				value = *one
+// until yields the matches of the leaves below a number.
+func until(below uint64, all iter.Seq2[*tutela.Match, error]) iter.Seq2[tutela.Match, error] {
+	return func(yield func(tutela.Match, error) bool) {
+		for m, err := range all {
+			if err != nil {
+				yield(tutela.Match{}, err)
+				return
 			}
-			if !yield(value, err) || err != nil {
+			if m.Leaf >= below || !yield(*m, nil) {
 				return
 			}
 		}

@@ -3,7 +3,14 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
 
 	"github.com/transparency-dev/tessera/api/layout"
 	"tutela/internal/ledger/check"
@@ -63,8 +70,11 @@ func (t *tileCheck) entries(from uint64, want leafTable) {
 	if err != nil {
 		t.found.add(int64(from), "entries from here on: %v", err)
 	}
+	var bundle []byte
 	for i := range want.count() {
 		entry := check.Entry(want.hash(i))
+		bundle = binary.BigEndian.AppendUint16(bundle, uint16(len(entry)))
+		bundle = append(bundle, entry...)
 		if err == nil && !bytes.Equal(got[i], entry) {
 			t.found.add(int64(from)+int64(i), "the entry commits to another body")
 		}
@@ -72,6 +82,7 @@ func (t *tileCheck) entries(from uint64, want leafTable) {
 		t.edge.Append(leaf)
 		t.add(0, leaf)
 	}
+	t.partials(layout.EntriesPath(from/layout.TileWidth, 1), bundle, want.count())
 }
 
 func (t *tileCheck) add(level int, h check.Hash) {
@@ -112,5 +123,31 @@ func (t *tileCheck) compare(level int) check.Hash {
 	case len(got) < len(want) || !bytes.Equal(got[:len(want)], want):
 		t.found.add(-1, "tile %d of level %d does not follow from the entries", t.done[level], level)
 	}
+	t.partials(layout.TilePath(uint64(level), t.done[level], 1), want, len(t.levels[level]))
 	return edge.Root()
+}
+
+// partials holds what is left of a tile's earlier, shorter states against its
+// n elements of one size: nothing rests on them any more, but whoever mirrored
+// the log was served them.
+func (t *tileCheck) partials(first string, whole []byte, n int) {
+	dir := filepath.Dir(t.r.tile(first))
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		t.found.add(-1, "%v", err)
+	}
+	for _, f := range files {
+		width, err := strconv.Atoi(f.Name())
+		if err != nil || width < 1 || width > n {
+			t.found.add(-1, "%s: the log has no such tile", path.Join(path.Dir(first), f.Name()))
+			continue
+		}
+		got, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil || !bytes.Equal(got, whole[:len(whole)/n*width]) {
+			t.found.add(-1, "%s does not follow from the entries", path.Join(path.Dir(first), f.Name()))
+		}
+	}
 }

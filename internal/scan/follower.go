@@ -20,10 +20,13 @@ type follower struct {
 	done    chan struct{} // closed when run has ended
 	err     error         // of run; valid after done
 
-	show  func() error // makes the matches so far what the catalogue shows
+	show  func(below uint64) error // makes the matches of leaves below a number what the catalogue shows
 	shown time.Time
 	every time.Duration // until the matches are shown again; it doubles
 }
+
+// firstShow is how long after the start the first matches can be found.
+const firstShow = 5 * time.Second
 
 type batch struct {
 	first   uint64
@@ -31,7 +34,7 @@ type batch struct {
 }
 
 // follow brings the catalogue up to the ledger and starts to load what comes.
-func follow(ctx context.Context, store catalog.Store, id catalog.ScanID, records *ledger.Reader, show func() error) (*follower, error) {
+func follow(ctx context.Context, store catalog.Store, id catalog.ScanID, records *ledger.Reader, show func(below uint64) error) (*follower, error) {
 	if err := catalog.Load(ctx, store, id, records.Records); err != nil {
 		return nil, fmt.Errorf("load into the catalogue: %w", err)
 	}
@@ -43,11 +46,11 @@ func follow(ctx context.Context, store catalog.Store, id catalog.ScanID, records
 		loader.Close()
 		return nil, fmt.Errorf("%w: the catalogue holds %d records of %s, the ledger %d", catalog.ErrDiffers, next, id, records.Size())
 	}
-	f := &follower{ctx: ctx, loader: loader, batches: make(chan batch, 2), done: make(chan struct{}), show: show, shown: time.Now(), every: 5 * time.Second}
-	go f.run()
+	f := &follower{ctx: ctx, loader: loader, batches: make(chan batch, 2), done: make(chan struct{}), show: show, shown: time.Now(), every: firstShow}
 	return f, nil
 }
 
+// run loads until close.
 func (f *follower) run() {
 	defer close(f.done)
 	for b := range f.batches {
@@ -76,7 +79,7 @@ func (f *follower) showNowAndThen() error {
 	if time.Since(f.shown) < f.every {
 		return nil
 	}
-	if err := f.show(); err != nil {
+	if err := f.show(f.loader.Next()); err != nil {
 		return err
 	}
 	f.shown, f.every = time.Now(), 2*f.every

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"tutela"
 	"tutela/internal/authority"
@@ -45,9 +46,11 @@ func finishRun(ctx context.Context, grant authority.Grant, job Job, run int, s *
 		Exhibit: job.ID.Exhibit, Number: job.ID.Number, Run: run, Root: tutela.SHA256(tree.Root()), Matches: tree.Size(),
 		Sets: append([]tutela.SetVersion{}, job.Sets.Versions()...), Alerts: s.Alerts, OfInterest: s.OfInterest, KnownGood: s.KnownGood,
 	}
-	key := fmt.Sprintf("match-run/%s/%d/%d", job.ID.Exhibit, job.ID.Number, run)
-	if _, err := write(ctx, grant, job.Desk, tutela.EventMatchRun, key, detail); err != nil {
+	// Shown before it is written down: the event means that it is shown.
+	if err := job.Desk.ShowMatches(ctx, job.Catalog, job.ID, run, math.MaxUint64); err != nil {
 		return detail, err
 	}
-	return detail, job.Desk.ShowMatches(ctx, job.Catalog, job.ID, run)
+	key := fmt.Sprintf("match-run/%s/%d/%d", job.ID.Exhibit, job.ID.Number, run)
+	_, err = write(ctx, grant, job.Desk, tutela.EventMatchRun, key, detail)
+	return detail, err
 }

@@ -41,9 +41,9 @@ type Desk interface {
 	// LastMatchRun is the number of the newest match run that has a tree, 0 if
 	// there is none.
 	LastMatchRun(id catalog.ScanID) (int, error)
-	// ShowMatches makes a match run, as far as it was committed, what a
-	// catalogue shows for its scan.
-	ShowMatches(ctx context.Context, store catalog.Store, id catalog.ScanID, run int) error
+	// ShowMatches makes a match run, as far as it was committed and is about
+	// leaves below a number, what a catalogue shows for its scan.
+	ShowMatches(ctx context.Context, store catalog.Store, id catalog.ScanID, run int, below uint64) error
 }
 
 // Job is what one scan works with.
@@ -63,7 +63,9 @@ type Job struct {
 	Tool     string          // name and version of the program, for the seal
 	Watch    *Watch          // may be nil
 
-	batch int // records committed together; 0 is commitRecords. Tests make it small.
+	// Tests make these small.
+	batch     int           // records committed together; 0 is commitRecords
+	showEvery time.Duration // until matches are first shown; 0 is firstShow
 }
 
 // Summary is what came out of a scan.
@@ -137,9 +139,15 @@ func (s *scan) open(ctx context.Context) (err error) {
 		return err
 	}
 	j.progress.match(&j.matches.state)
-	j.follow, err = follow(ctx, s.job.Catalog, s.job.ID, reader, func() error {
-		return s.job.Desk.ShowMatches(ctx, s.job.Catalog, s.job.ID, s.run)
+	j.follow, err = follow(ctx, s.job.Catalog, s.job.ID, reader, func(below uint64) error {
+		return s.job.Desk.ShowMatches(ctx, s.job.Catalog, s.job.ID, s.run, below)
 	})
+	if err == nil && s.job.showEvery > 0 {
+		j.follow.every = s.job.showEvery
+	}
+	if err == nil {
+		go j.follow.run()
+	}
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -236,6 +237,7 @@ var errPulled = errors.New("the plug was pulled")
 func TestInterruptedAnywhere(t *testing.T) {
 	whole := newBench(t)
 	whole.allow("W", time.Hour)
+	whole.importSet("known", tutela.Alert, digestsOf("inner 2 7", "inner 4 39", "outer 1 3")...)
 	dir := home(t)
 	torn := whole.copied()
 	want, err := whole.run(t.Context(), surveyed(t, dir), nil)
@@ -246,7 +248,9 @@ func TestInterruptedAnywhere(t *testing.T) {
 	for {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		ev := &pulled{Evidence: surveyed(t, dir), left: 5 + random.Int64N(60), pull: func() { cancel(errPulled) }}
-		got, err = torn.run(ctx, ev, func(j *Job) { j.batch, j.Workers = 1+random.IntN(9), 1+random.IntN(3) })
+		got, err = torn.run(ctx, ev, func(j *Job) {
+			j.batch, j.Workers, j.showEvery = 1+random.IntN(9), 1+random.IntN(3), time.Nanosecond
+		})
 		cancel(nil)
 		if err == nil {
 			break
@@ -495,6 +499,14 @@ func (b *bench) importSet(name string, status tutela.Status, lines ...string) {
 	check(b.t, os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 	_, _, err := b.lab.Sets.Import(b.t.Context(), hashset.ImportRequest{Name: name, Status: status, Files: []string{file}, Imported: time.Now().UTC()})
 	check(b.t, err)
+}
+
+// digestsOf are lines of sha256sum.
+func digestsOf(contents ...string) (lines []string) {
+	for _, c := range contents {
+		lines = append(lines, fmt.Sprintf("%x  x", sha256.Sum256([]byte(c))))
+	}
+	return lines
 }
 
 const helloSHA256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
