@@ -67,6 +67,7 @@ func main() {
 	klog.SetOutput(io.Discard)
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // so that a second ^C ends at once
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -163,10 +164,14 @@ func classify(err error) (code int, hint string) {
 		return exitNotPermitted, refusal.Hint
 	case errors.Is(err, lab.ErrNoLab):
 		return exitNoLab, "tutela init DIR --agency NAME --country CC"
+	case errors.Is(err, lab.ErrNoCatalog):
+		return exitFailed, "make it anew from the ledgers: tutela lab rebuild"
 	case errors.Is(err, durable.ErrLocked):
 		return exitLocked, "wait until it has finished; only one process at a time may change a lab"
 	case errors.Is(err, lab.ErrIntegrity), errors.Is(err, ledger.ErrDamaged):
 		return exitIntegrity, "change nothing; keep a copy of the lab's folder and call whoever is responsible for it"
+	case errors.Is(err, lab.ErrNewer):
+		return exitFailed, "install that version; this one changed nothing"
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, ""
 	}

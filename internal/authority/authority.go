@@ -141,12 +141,21 @@ func (o *Office) event(req Request, exhibit tutela.Exhibit, reference string) tu
 	}
 }
 
+// Refused is the detail of a refused event.
+type Refused struct {
+	Action tutela.Action `json:"action"`
+	Reason string        `json:"reason"`
+}
+
 // refuse writes the refusal down and returns it: who tried what is as much a
 // matter of record as who did.
 func (o *Office) refuse(ctx context.Context, req Request, exhibit tutela.Exhibit, refusal *Refusal) error {
+	detail, err := tutela.EncodeDetail(Refused{req.Action, refusal.Reason})
+	if err != nil {
+		return errors.Join(refusal, err)
+	}
 	ev := o.event(req, exhibit, req.Reference)
-	ev.Kind, ev.Key = tutela.EventRefused, ""
-	ev.Detail = fmt.Appendf(nil, `{"action":%q,"reason":%q}`, req.Action, refusal.Reason)
+	ev.Kind, ev.Key, ev.Detail = tutela.EventRefused, "", detail
 	if _, err := o.recorder.Record(ctx, ev); err != nil {
 		return errors.Join(refusal, fmt.Errorf("write the refusal into the ledger: %w", err))
 	}

@@ -258,29 +258,46 @@ func (l *Lab) apply(ctx context.Context, store catalog.Store) error {
 	return nil
 }
 
-// Record appends an event to the agency log and applies it to the catalogue.
-// The log is the commit point: if the catalogue fails after it, the event has
-// happened and the next opening applies it. A repeat of an event's key changes
-// nothing and returns where the first one stands.
+// Record is [Lab.RecordAll] for one event.
 func (l *Lab) Record(ctx context.Context, ev tutela.Event) (uint64, error) {
-	if ev.Actor == "" {
-		ev.Actor = l.actor
-	}
-	if ev.Time.IsZero() {
-		ev.Time = time.Now().UTC()
-	}
-	index, err := l.log.Append(ctx, ev)
+	indices, err := l.RecordAll(ctx, ev)
 	if err != nil {
-		return 0, fmt.Errorf("append to the agency log: %w", err)
+		return 0, err
+	}
+	return indices[0], nil
+}
+
+// RecordAll appends events to the agency log, in their order and under one
+// checkpoint, and applies them to the catalogue. The log is the commit point: if
+// the catalogue fails after it, the events have happened and the next opening
+// applies them. A repeat of an event's key changes nothing, and its index is
+// where the first one stands.
+func (l *Lab) RecordAll(ctx context.Context, events ...tutela.Event) ([]uint64, error) {
+	for i := range events {
+		if events[i].Actor == "" {
+			events[i].Actor = l.actor
+		}
+		if events[i].Time.IsZero() {
+			events[i].Time = time.Now().UTC()
+		}
+	}
+	indices, err := l.log.AppendAll(ctx, events...)
+	if err != nil {
+		return nil, fmt.Errorf("append to the agency log: %w", err)
 	}
 	applied, err := l.Catalog.Applied(ctx)
-	if err != nil || index < applied {
-		return index, err
+	if err != nil {
+		return nil, err
 	}
-	if err := l.Catalog.Apply(ctx, index, ev); err != nil {
-		return index, fmt.Errorf("apply event %d to the catalogue: %w", index, err)
+	for i, index := range indices {
+		if index < applied {
+			continue
+		}
+		if err := l.Catalog.Apply(ctx, index, events[i]); err != nil {
+			return nil, fmt.Errorf("apply event %d to the catalogue: %w", index, err)
+		}
 	}
-	return index, nil
+	return indices, nil
 }
 
 // Actor is who acts in this lab, as the ledger will say.

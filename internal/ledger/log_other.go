@@ -22,5 +22,10 @@ func OpenLog(context.Context, string, *Keys) (*Log, error) { return nil, ErrNoAg
 // Append returns [ErrNoAgencyLog] on this platform.
 func (*Log) Append(context.Context, tutela.Event) (uint64, error) { return 0, ErrNoAgencyLog }
 
+// AppendAll returns [ErrNoAgencyLog].
+func (*Log) AppendAll(context.Context, ...tutela.Event) ([]uint64, error) {
+	return nil, ErrNoAgencyLog
+}
+
 // Close does nothing on this platform.
 func (*Log) Close() error { return nil }

@@ -267,17 +267,38 @@ func sequenced(want uint64, future tessera.IndexFuture) error {
 // event may be added nevertheless; after any other error the log takes no more,
 // and opening it again settles what became of the event.
 func (l *Log) Append(ctx context.Context, ev tutela.Event) (uint64, error) {
-	index, future, err := l.admit(ctx, ev)
-	if err == nil && future != nil {
-		err = l.settle(sequenced(index, future))
-	}
-	if err == nil {
-		err = l.awaitCheckpoint(ctx, index+1)
-	}
+	indices, err := l.AppendAll(ctx, ev)
 	if err != nil {
-		return 0, fmt.Errorf("append %s to agency log: %w", ev.Kind, err)
+		return 0, err
 	}
-	return index, nil
+	return indices[0], nil
+}
+
+// AppendAll is [Log.Append] for events that follow one another: they are added
+// in their order, and one checkpoint covers them all.
+func (l *Log) AppendAll(ctx context.Context, events ...tutela.Event) ([]uint64, error) {
+	indices := make([]uint64, len(events))
+	futures := make([]tessera.IndexFuture, len(events))
+	var size uint64
+	for i, ev := range events {
+		var err error
+		if indices[i], futures[i], err = l.admit(ctx, ev); err != nil {
+			return nil, fmt.Errorf("append %s to agency log: %w", ev.Kind, err)
+		}
+		size = max(size, indices[i]+1)
+	}
+	for i, future := range futures {
+		if future == nil {
+			continue
+		}
+		if err := l.settle(sequenced(indices[i], future)); err != nil {
+			return nil, fmt.Errorf("append %s to agency log: %w", events[i].Kind, err)
+		}
+	}
+	if err := l.awaitCheckpoint(ctx, size); err != nil {
+		return nil, fmt.Errorf("append to agency log: %w", err)
+	}
+	return indices, nil
 }
 
 // admit carries out step 1 for an event and begins step 2. The future is nil

@@ -131,15 +131,12 @@ func (j *journal) tellInterim() error {
 	if err != nil {
 		return err
 	}
-	detail, err := tutela.EncodeDetail(Interim{j.id.Exhibit, j.id.Number, j.records.Size(), tutela.SHA256(root)})
+	key := fmt.Sprintf("interim/%s/%d/%d", j.id.Exhibit, j.id.Number, j.records.Size())
+	ev, err := event(j.grant, tutela.EventInterim, key, Interim{j.id.Exhibit, j.id.Number, j.records.Size(), tutela.SHA256(root)})
 	if err != nil {
 		return err
 	}
-	ev := tutela.Event{
-		Kind: tutela.EventInterim, Case: j.grant.Exhibit().Case, Exhibit: j.id.Exhibit, Authority: j.grant.Reference(), Detail: detail,
-		Key: fmt.Sprintf("interim/%s/%d/%d", j.id.Exhibit, j.id.Number, j.records.Size()),
-	}
-	if _, err := j.desk.Record(j.ctx, ev); err != nil {
+	if _, err := j.desk.RecordAll(j.ctx, ev); err != nil {
 		return fmt.Errorf("write an interim root: %w", err)
 	}
 	j.interim, j.interimN = time.Now(), j.records.Size()

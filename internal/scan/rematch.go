@@ -31,26 +31,29 @@ func Rematch(ctx context.Context, grant authority.Grant, job Job) (tutela.MatchR
 	if err := errors.Join(err, m.tree.Close()); err != nil {
 		return tutela.MatchRun{}, ended(ctx, err)
 	}
-	return finishRun(ctx, grant, job, run, &m.state)
+	detail, matched, err := completeRun(ctx, grant, job, run, &m.state)
+	if err != nil {
+		return detail, err
+	}
+	_, err = job.Desk.RecordAll(ctx, matched)
+	return detail, err
 }
 
-// finishRun writes the root of a complete match run into the agency log and
-// makes it what the catalogue shows.
-func finishRun(ctx context.Context, grant authority.Grant, job Job, run int, s *matchState) (tutela.MatchRun, error) {
+// completeRun makes a match run what the catalogue shows, and the event that
+// says so.
+func completeRun(ctx context.Context, grant authority.Grant, job Job, run int, s *matchState) (detail tutela.MatchRun, ev tutela.Event, err error) {
 	tree, err := job.Desk.ReadMatches(job.ID, run)
 	if err != nil {
-		return tutela.MatchRun{}, err
+		return detail, ev, err
 	}
 	defer tree.Close()
-	detail := tutela.MatchRun{
+	if err := job.Desk.ShowMatches(ctx, job.Catalog, job.ID, run, math.MaxUint64); err != nil {
+		return detail, ev, err
+	}
+	detail = tutela.MatchRun{
 		Exhibit: job.ID.Exhibit, Number: job.ID.Number, Run: run, Root: tutela.SHA256(tree.Root()), Matches: tree.Size(),
 		Sets: append([]tutela.SetVersion{}, job.Sets.Versions()...), Alerts: s.Alerts, OfInterest: s.OfInterest, KnownGood: s.KnownGood,
 	}
-	// Shown before it is written down: the event means that it is shown.
-	if err := job.Desk.ShowMatches(ctx, job.Catalog, job.ID, run, math.MaxUint64); err != nil {
-		return detail, err
-	}
-	key := fmt.Sprintf("match-run/%s/%d/%d", job.ID.Exhibit, job.ID.Number, run)
-	_, err = write(ctx, grant, job.Desk, tutela.EventMatchRun, key, detail)
-	return detail, err
+	ev, err = event(grant, tutela.EventMatchRun, fmt.Sprintf("match-run/%s/%d/%d", job.ID.Exhibit, job.ID.Number, run), detail)
+	return detail, ev, err
 }

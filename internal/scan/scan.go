@@ -33,7 +33,9 @@ import (
 // Desk is the lab as a scan needs it: where ledgers are opened and events
 // written.
 type Desk interface {
-	authority.Recorder
+	// RecordAll appends events to the agency log in their order. When it
+	// returns nil they are durable; the indices are where.
+	RecordAll(ctx context.Context, events ...tutela.Event) (indices []uint64, err error)
 	OpenRecords(id catalog.ScanID) (*ledger.Tree, error)
 	ReadRecords(id catalog.ScanID) (*ledger.Reader, error)
 	OpenMatches(id catalog.ScanID, run int) (*ledger.Tree, error)
@@ -210,39 +212,42 @@ func (s *scan) close() error {
 	return errors.Join(errs...)
 }
 
-// seal writes the roots into the agency log. Both events carry a key, so that a
-// crash between them leads to one of each when the scan is run again.
+// seal shows the matches and writes both roots into the agency log. The events
+// carry keys, so that a crash between them leads to one of each when the scan is
+// run again.
 func (s *scan) seal(ctx context.Context) (Summary, error) {
 	reader, err := s.job.Desk.ReadRecords(s.job.ID)
 	if err != nil {
 		return Summary{}, err
 	}
 	defer reader.Close()
-	counts := s.journal.state.Counts
-	sum := Summary{Counts: counts, Root: tutela.SHA256(reader.Root()), Run: s.run}
-	sum.LogIndex, err = s.write(ctx, tutela.EventSeal, fmt.Sprintf("seal/%s/%d", s.job.ID.Exhibit, s.job.ID.Number), tutela.Seal{
-		Exhibit: s.job.ID.Exhibit, Number: s.job.ID.Number, Root: sum.Root, Records: reader.Size(), Bytes: counts.Bytes,
-		Unreadable: counts.Unreadable, States: counts.States, Sources: s.job.Sources, Volumes: s.job.Volumes,
-		Unread: s.journal.state.Unread, Tool: s.job.Tool,
+	state := s.journal.state
+	sum := Summary{Counts: state.Counts, Root: tutela.SHA256(reader.Root()), Run: s.run}
+	id := s.job.ID
+	sealed, err := event(s.grant, tutela.EventSeal, fmt.Sprintf("seal/%s/%d", id.Exhibit, id.Number), tutela.Seal{
+		Exhibit: id.Exhibit, Number: id.Number, Root: sum.Root, Records: reader.Size(), Bytes: state.Counts.Bytes,
+		Unreadable: state.Counts.Unreadable, States: state.Counts.States, Sources: s.job.Sources, Volumes: s.job.Volumes,
+		Unread: state.Unread, Tool: s.job.Tool,
 	})
 	if err != nil {
 		return sum, err
 	}
-	matched, err := finishRun(ctx, s.grant, s.job, s.run, &s.journal.matches.state)
-	sum.Alerts, sum.OfInterest, sum.KnownGood = matched.Alerts, matched.OfInterest, matched.KnownGood
-	return sum, err
-}
-
-func (s *scan) write(ctx context.Context, kind tutela.EventKind, key string, detail any) (uint64, error) {
-	return write(ctx, s.grant, s.job.Desk, kind, key, detail)
-}
-
-// write appends an event about the granted exhibit to the agency log.
-func write(ctx context.Context, grant authority.Grant, desk Desk, kind tutela.EventKind, key string, detail any) (uint64, error) {
-	ev, err := tutela.NewEvent(kind, time.Now(), grant.Actor(), detail)
+	run, matched, err := completeRun(ctx, s.grant, s.job, s.run, &s.journal.matches.state)
 	if err != nil {
-		return 0, err
+		return sum, err
 	}
+	indices, err := s.job.Desk.RecordAll(ctx, sealed, matched)
+	if err != nil {
+		return sum, err
+	}
+	sum.LogIndex = indices[0]
+	sum.Alerts, sum.OfInterest, sum.KnownGood = run.Alerts, run.OfInterest, run.KnownGood
+	return sum, nil
+}
+
+// event is an event about the granted exhibit.
+func event(grant authority.Grant, kind tutela.EventKind, key string, detail any) (tutela.Event, error) {
+	ev, err := tutela.NewEvent(kind, time.Now(), grant.Actor(), detail)
 	ev.Case, ev.Exhibit, ev.Authority, ev.Key = grant.Exhibit().Case, grant.Exhibit().Label, grant.Reference(), key
-	return desk.Record(ctx, ev)
+	return ev, err
 }
