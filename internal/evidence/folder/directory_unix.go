@@ -131,7 +131,6 @@ func statOfUnix(st *unix.Stat_t) stat {
 		size: st.Size,
 		times: tutela.Times{
 			Modified: timeOf(st.Mtim),
-			Accessed: timeOf(st.Atim),
 			Changed:  timeOf(st.Ctim),
 		},
 		links:  uint64(st.Nlink),

@@ -17,7 +17,9 @@
 // Not promised: that the folder stands still. A live folder is not an image:
 // two walks agree only if nobody writes. On Linux access times are left alone
 // where the kernel allows it (the owner of a file, or root); elsewhere reading
-// may change them. Use a write blocker or a read-only mount.
+// may change them, and so an entry does not tell them: what is observed must not
+// depend on having been observed before. Use a write blocker or a read-only
+// mount.
 package folder
 
 import (
