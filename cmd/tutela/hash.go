@@ -2,7 +2,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
@@ -65,14 +65,15 @@ func (c *hashCommand) Run(a *app) error {
 const typeBytes = 3072
 
 func hashOne(a *app, name string) error {
+	// Asked before it is opened: opening a pipe waits for a writer.
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return cmp.Or(err, fmt.Errorf("%s: not a regular file", name))
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(err, fmt.Errorf("%s: not a regular file", name))
-	}
 	head := make([]byte, typeBytes)
 	n, err := io.ReadFull(f, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
