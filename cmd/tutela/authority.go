@@ -78,7 +78,22 @@ func (c *authorityAdd) authority(a *app, l *lab.Lab) (tutela.Authority, error) {
 	if _, err := findCase(a, l, c.Case); err != nil {
 		return auth, err
 	}
-	return auth, errors.Join(c.window(&auth), c.document(&auth))
+	return auth, errors.Join(c.exhibits(a, l), c.window(&auth), c.document(&auth))
+}
+
+// exhibits refuses labels that are not the case's: a slip of the pen would
+// cover nothing, and nobody would know until it is needed.
+func (c *authorityAdd) exhibits(a *app, l *lab.Lab) error {
+	for _, label := range c.Exhibit {
+		e, err := findExhibit(a, l, label)
+		if err != nil {
+			return err
+		}
+		if e.Case != c.Case {
+			return misuse("--exhibit %s: it belongs to case %s", label, e.Case)
+		}
+	}
+	return nil
 }
 
 // actions are what an authority may be limited to.
@@ -99,7 +114,7 @@ func (c *authorityAdd) window(auth *tutela.Authority) (err error) {
 		auth.Until = auth.Until.Add(24 * time.Hour)
 	}
 	if !auth.Until.After(auth.From) {
-		return misuse("it ends on %s, before it begins on %s", moment(auth.Until), moment(auth.From))
+		return misuse("it would end on %s and begin on %s: no time lies between", moment(auth.Until), moment(auth.From))
 	}
 	return nil
 }
