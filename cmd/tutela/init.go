@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -23,7 +24,7 @@ func (c *initCommand) Run(a *app) error {
 	if strings.TrimSpace(c.Agency) == "" {
 		return misuse("--agency must not be empty")
 	}
-	if a.folder != "" {
+	if a.folder != "" && a.folder != os.Getenv("TUTELA_LAB") {
 		return misuse("init takes the folder as its argument, not by --lab: tutela init %s", a.folder)
 	}
 	err := lab.Init(a.ctx, c.Dir, lab.Config{Agency: c.Agency, Country: c.Country}, a.actor)
