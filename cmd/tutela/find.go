@@ -10,6 +10,7 @@ import (
 
 	"tutela"
 	"tutela/internal/catalog"
+	"tutela/internal/lab"
 	"tutela/internal/picture"
 	"tutela/internal/term"
 )
@@ -39,6 +40,9 @@ func (c *findCommand) Run(a *app) error {
 		return err
 	}
 	defer l.Close()
+	if err := c.known(a, l); err != nil {
+		return err
+	}
 	found := 0
 	for hit, err := range l.Catalog.Find(a.ctx, query) {
 		if errors.Is(err, catalog.ErrQuery) {
@@ -58,6 +62,17 @@ func (c *findCommand) Run(a *app) error {
 		a.say("%s found.", term.Count(found))
 	}
 	return nil
+}
+
+// known tells a name that does not exist from one under which nothing is found.
+func (c *findCommand) known(a *app, l *lab.Lab) (err error) {
+	if c.Case != "" {
+		_, err = findCase(a, l, c.Case)
+	}
+	if c.Exhibit != "" && err == nil {
+		_, err = findExhibit(a, l, c.Exhibit)
+	}
+	return err
 }
 
 func (c *findCommand) query() (catalog.Query, error) {
