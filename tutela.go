@@ -173,7 +173,7 @@ const (
 	FindingEncrypted   = "encrypted"          // content is there and cannot be read without a key
 	FindingNotDecoded  = "not-decoded"        // a picture or video that no decoder took
 	FindingSpecial     = "not-a-file"         // a link, device, socket or pipe
-	FindingBackupTable = "backup-table"       // the primary partition table was bad, its backup was used
+	FindingBackupTable = "backup-table"       // a structure that has a backup was bad, and the backup was used
 	FindingLoop        = "loop"               // a structure that refers to itself
 	FindingOverwritten = "overwritten"        // deleted, and its clusters belong to another file now
 )

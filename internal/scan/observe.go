@@ -80,7 +80,7 @@ func (o *observer) unread(e *evidence.Entry, err error) *tutela.Record {
 		r.Failure = missing(e)
 		return r
 	}
-	r.Failure = err.Error()
+	r.Failure = reason(err)
 	find(r, codeOf(err, tutela.FindingUnreadable), err)
 	return r
 }
@@ -159,7 +159,7 @@ func (r *reading) record(sum tutela.Digests, size int64, err error) *tutela.Reco
 	rec.Findings = append(slices.Clip(rec.Findings), r.salvage.findings()...)
 	switch {
 	case err != nil:
-		rec.Failure = err.Error()
+		rec.Failure = reason(err)
 		find(rec, codeOf(err, tutela.FindingReadError), err)
 	case r.salvage.lost > 0:
 		rec.Failure = fmt.Sprintf("%d bytes could not be read", r.salvage.lost)
@@ -173,7 +173,7 @@ func (r *reading) record(sum tutela.Digests, size int64, err error) *tutela.Reco
 // find adds what err says as a finding, unless the reader of the evidence has
 // said the same already.
 func find(r *tutela.Record, code string, err error) {
-	f := tutela.Finding{Code: code, Detail: err.Error()}
+	f := tutela.Finding{Code: code, Detail: reason(err)}
 	if !slices.Contains(r.Findings, f) {
 		r.Findings = append(slices.Clip(r.Findings), f)
 	}

@@ -24,6 +24,9 @@ type salvage struct {
 	content evidence.Content
 	size    int64 // of the content; -1 where unknown
 	off     int64
+	stuck   bool   // a bad stretch was met
+	buf     []byte // one step
+	hand    []byte // of it, what was not handed out yet
 	lost    int64
 	runs    []tutela.Run // lost stretches, from the beginning of the content
 	reason  string       // of the first
@@ -31,64 +34,82 @@ type salvage struct {
 
 func newSalvage(c evidence.Content, size int64) *salvage { return &salvage{content: c, size: size} }
 
+// Read reads on in the reader's own pace until the first bad stretch, and from
+// there in aligned steps: what counts as lost must not depend on how much was
+// asked for at a time.
 func (s *salvage) Read(p []byte) (int, error) {
-	if s.lost > 0 {
-		return s.readAt(p)
+	if s.stuck {
+		return s.step(p)
 	}
 	n, err := s.content.Read(p)
 	s.off += int64(n)
 	var bad *evidence.ReadError
-	if n > 0 && errors.As(err, &bad) {
-		return n, nil // it will be met again by the next read
-	}
-	if !errors.As(err, &bad) {
+	_, random := s.content.(io.ReaderAt)
+	if !random || !errors.As(err, &bad) {
 		return n, err
 	}
-	if _, ok := s.content.(io.ReaderAt); !ok {
-		return 0, err
+	s.stuck = true
+	if n > 0 {
+		return n, nil
 	}
-	return s.lose(p, err)
+	return s.step(p)
 }
 
-// readAt goes on by offsets, since the stream behind a bad stretch is stuck.
-func (s *salvage) readAt(p []byte) (int, error) {
-	at := s.content.(io.ReaderAt)
-	n, err := at.ReadAt(p[:min(len(p), salvageStep)], s.off)
-	s.off += int64(n)
-	var bad *evidence.ReadError
-	if n > 0 || !errors.As(err, &bad) {
-		if n > 0 && err != io.EOF {
-			err = nil
+// step hands out what is at hand of the aligned step that holds off, and reads
+// the next when there is nothing left.
+func (s *salvage) step(p []byte) (int, error) {
+	if len(s.hand) == 0 {
+		if err := s.fill(); err != nil {
+			return 0, err
 		}
-		return n, err
 	}
-	return s.lose(p, err)
+	n := copy(p, s.hand)
+	s.hand = s.hand[n:]
+	return n, nil
 }
 
-// lose writes the next step off as zeros.
-func (s *salvage) lose(p []byte, err error) (int, error) {
-	if s.lost >= salvageLimit {
-		return 0, fmt.Errorf("given up after %d unreadable bytes: %w", s.lost, err)
+// fill reads to the end of an aligned step. It goes by offsets, since the stream
+// behind a bad stretch is stuck.
+func (s *salvage) fill() error {
+	if s.buf == nil {
+		s.buf = make([]byte, salvageStep)
 	}
-	n := min(len(p), salvageStep-int(s.off%salvageStep))
+	rest := int64(salvageStep) - s.off%salvageStep
 	if s.size >= 0 {
-		n = int(min(int64(n), max(s.size-s.off, 0)))
+		rest = min(rest, max(s.size-s.off, 0))
 	}
-	if n == 0 {
-		return 0, io.EOF
+	if rest == 0 {
+		return io.EOF
 	}
-	clear(p[:n])
+	n, err := s.content.(io.ReaderAt).ReadAt(s.buf[:rest], s.off)
+	var bad *evidence.ReadError
+	if n == 0 && errors.As(err, &bad) {
+		if s.lost >= salvageLimit {
+			return fmt.Errorf("given up after %d unreadable bytes: %w", s.lost, err)
+		}
+		s.lose(rest, err)
+		n = int(rest)
+	}
+	s.off += int64(n)
+	s.hand = s.buf[:n]
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// lose writes bytes off as zeros.
+func (s *salvage) lose(length int64, err error) {
+	clear(s.buf[:length])
 	if s.reason == "" {
-		s.reason = err.Error()
+		s.reason = reason(err)
 	}
 	if last := len(s.runs) - 1; last >= 0 && s.runs[last].Offset+s.runs[last].Length == s.off {
-		s.runs[last].Length += int64(n)
+		s.runs[last].Length += length
 	} else {
-		s.runs = append(s.runs, tutela.Run{Offset: s.off, Length: int64(n)})
+		s.runs = append(s.runs, tutela.Run{Offset: s.off, Length: length})
 	}
-	s.off += int64(n)
-	s.lost += int64(n)
-	return n, nil
+	s.lost += length
 }
 
 func (s *salvage) findings() []tutela.Finding {
@@ -97,4 +118,19 @@ func (s *salvage) findings() []tutela.Finding {
 		out = append(out, tutela.Finding{Code: tutela.FindingReadError, Detail: fmt.Sprintf("bytes %d to %d: %s", r.Offset, r.Offset+r.Length-1, s.reason)})
 	}
 	return out
+}
+
+// reason is what an error says, but of a read error the cause alone: how much
+// was asked for at which offset depends on who else was being read, and a record
+// must not.
+func reason(err error) string {
+	var bad *evidence.ReadError
+	if !errors.As(err, &bad) {
+		return err.Error()
+	}
+	cause := bad.Err
+	for inner := errors.Unwrap(cause); inner != nil; inner = errors.Unwrap(cause) {
+		cause = inner
+	}
+	return cause.Error()
 }

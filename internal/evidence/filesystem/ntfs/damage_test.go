@@ -79,7 +79,7 @@ func TestBackupBootSector(t *testing.T) {
 				img := bytes.Clone(good)
 				spoil(img)
 				got := walkAll(t, mustOpen(t, img), evidence.Limits{})
-				mustHave(t, at(t, got, "/"), tutela.FindingDamaged)
+				mustHave(t, at(t, got, "/"), tutela.FindingBackupTable)
 				compareContents(t, withoutRoot(got), want, "/$Boot")
 			})
 		}
@@ -122,7 +122,7 @@ func TestMirror(t *testing.T) {
 	want := walkAll(t, mustOpen(t, img), evidence.Limits{})
 	copy(img[offsetOf(t, img, 0):], "RUIN")
 	got := walkAll(t, mustOpen(t, img), evidence.Limits{})
-	mustHave(t, at(t, got, "/"), tutela.FindingDamaged)
+	mustHave(t, at(t, got, "/"), tutela.FindingBackupTable)
 	compareContents(t, withoutRoot(got), want, "/$MFT")
 
 	fs := mustOpen(t, img)

@@ -80,7 +80,7 @@ func (fs *FileSystem) firstRecord() (r record, mirrored bool, err error) {
 	mirror, mirrorErr := fs.recordZeroAt(fs.geo.mirror)
 	switch {
 	case mirrorErr == nil && (ownErr != nil || mirror.damage == ""):
-		fs.find(tutela.FindingDamaged, "record 0 of the mft is bad: its copy in $MFTMirr was used")
+		fs.find(tutela.FindingBackupTable, "record 0 of the mft is bad: its copy in $MFTMirr was used")
 		return mirror, true, nil
 	case ownErr == nil:
 		return own, false, nil

@@ -117,7 +117,7 @@ func Open(src evidence.Source) (*FileSystem, error) {
 func mount(src evidence.Source, c bootSector) (*FileSystem, error) {
 	fs := &FileSystem{src: src, geo: c.geometry}
 	if !c.primary {
-		fs.find(tutela.FindingDamaged, "the boot sector is bad: the "+c.origin+" was used")
+		fs.find(tutela.FindingBackupTable, "the boot sector is bad: the "+c.origin+" was used")
 	}
 	if have, need := src.Size(), c.volumeBytes(); have < need {
 		fs.find(tutela.FindingTruncated, fmt.Sprintf("the volume has %d bytes, only %d are here", need, have))
