@@ -52,7 +52,7 @@ func (c *findCommand) Run(a *app) error {
 			return err
 		}
 		found++
-		if err := a.print(itemLine(&hit), func(w io.Writer) { printHit(w, &hit, query.Near != nil) }); err != nil {
+		if err := a.print(itemLine(&hit, query.Near != nil), func(w io.Writer) { printHit(w, &hit, query.Near != nil) }); err != nil {
 			return err
 		}
 	}
@@ -161,7 +161,7 @@ func lineOfMatch(m tutela.Match) matchLine {
 	return matchLine{m.Set, m.Version, m.Status.String(), m.Category.String(), m.Kind.String(), m.Distance, m.Variant}
 }
 
-func itemLine(h *catalog.Hit) any {
+func itemLine(h *catalog.Hit, near bool) any {
 	r := &h.Record
 	line := item{
 		Type: "item", Case: h.Case, Exhibit: h.Exhibit, Scan: h.Number, Volume: r.Volume, Path: r.DisplayPath(), State: r.State.String(),
@@ -174,6 +174,9 @@ func itemLine(h *catalog.Hit) any {
 	if p := r.Picture; p != nil {
 		hash := p.PDQ.String()
 		line.PDQ, line.Quality = &hash, &p.Quality
+	}
+	if near {
+		line.Distance = &h.Distance
 	}
 	for _, m := range h.Matches {
 		line.Matches = append(line.Matches, lineOfMatch(m))
