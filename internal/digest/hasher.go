@@ -2,11 +2,7 @@ package digest
 
 import (
 	"context"
-	"crypto/sha1"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
-	"hash"
 	"io"
 	"sync"
 
@@ -28,56 +24,58 @@ type Stream struct {
 // Hasher digests streams side by side. It is not safe for concurrent use: give
 // every worker goroutine its own.
 type Hasher struct {
-	md5   md5Lanes
-	lanes []lane
-	arena []byte // every active lane's share of it is handed out anew in each round
-	spans [16]span
-	ended int // streams that ended in the round before
+	engine            string
+	md5, sha1, sha256 *states
+	lanes             []lane
+	arena             []byte // every active lane's share of it is handed out anew in each round
+	spans             [maximumLanes]span
+	ended             int // streams that ended in the round before
 }
 
-// lane is a place for one stream.
+// lane is a place for one stream, in all digests the same.
 type lane struct {
-	stream       *Stream // nil while the lane is idle
-	sha1, sha256 hash.Hash
-	fresh        []byte   // what this round read, in the arena
-	carry        [64]byte // the beginning of an MD5 block, from the round before
-	carried      int      // bytes in carry
-	ended        bool
+	stream  *Stream  // nil while the lane is idle
+	fresh   []byte   // what this round read, in the arena
+	carry   [64]byte // the beginning of a block, from the round before
+	carried int      // bytes in carry
+	ended   bool
+	last    uint32 // once ended: offset of the last block, which wants its length yet
 }
 
 // A round reads at most arenaBytes, which leaves room in a second-level cache of
 // 1 MiB: 32 KiB from each of 16 streams, up to 512 KiB from a single one.
 //
 // Around what is read, a share has room for the carried bytes before it and for
-// MD5's padding after it. The room also keeps lanes off addresses that are equal
+// padding after it. The room also keeps lanes off addresses that are equal
 // in their low 12 bits, which would fight for the same cache lines.
 const (
-	arenaBytes  = 512 << 10
-	before      = 64
-	after       = 128
-	maximumLane = 16
+	arenaBytes = 512 << 10
+	before     = 64
+	after      = 128
 )
 
 // NewHasher makes a Hasher for this processor. It holds about 0.5 MiB.
-func NewHasher() *Hasher { return newHasher(kernels()[0]) }
+func NewHasher() *Hasher { return newHasher(engines()[0]) }
 
-func newHasher(k kernel) *Hasher {
-	h := &Hasher{
-		md5:   md5Lanes{kernel: k},
-		lanes: make([]lane, k.lanes),
-		arena: make([]byte, arenaBytes+maximumLane*(before+after)),
+func newHasher(e engine) *Hasher {
+	return &Hasher{
+		engine: e.name,
+		md5:    newStates(&algorithmMD5, e.md5),
+		sha1:   newStates(&algorithmSHA1, e.sha1),
+		sha256: newStates(&algorithmSHA256, e.sha256),
+		lanes:  make([]lane, e.lanes),
+		arena:  make([]byte, arenaBytes+maximumLanes*(before+after)),
 	}
-	for i := range h.lanes {
-		h.lanes[i].sha1, h.lanes[i].sha256 = sha1.New(), sha256.New()
-	}
-	return h
 }
 
 // Lanes is how many streams are read side by side: 1, 8 or 16.
 func (h *Hasher) Lanes() int { return len(h.lanes) }
 
-// Engine names what computes MD5: "avx512", "avx2" or "plain".
-func (h *Hasher) Engine() string { return h.md5.kernel.name }
+// Engine names what computes the digests: "avx512", "avx2" or "plain".
+func (h *Hasher) Engine() string { return h.engine }
+
+// digests are all there are.
+func (h *Hasher) digests() [3]*states { return [...]*states{h.md5, h.sha1, h.sha256} }
 
 // Run digests what comes out of streams until that is closed and all streams
 // have ended. It takes a stream whenever a lane is free and waits for one only
@@ -157,9 +155,9 @@ func receive(ctx context.Context, streams <-chan *Stream, busy bool) (s *Stream,
 func (h *Hasher) begin(i int, s *Stream) {
 	l := &h.lanes[i]
 	l.stream, l.carried, l.ended = s, 0, false
-	l.sha1.Reset()
-	l.sha256.Reset()
-	h.md5.reset(i)
+	for _, d := range h.digests() {
+		d.reset(i)
+	}
 	s.Size, s.Err = 0, nil
 }
 
@@ -178,8 +176,12 @@ func (h *Hasher) round(active int, done func(*Stream)) {
 	if worthSplitting(active, total) {
 		h.digestApart()
 	} else {
-		h.shas()
-		h.md5.run(h.arena, &h.spans)
+		for _, d := range h.digests() {
+			d.run(h.arena, h.spans)
+		}
+	}
+	for _, d := range h.digests() {
+		h.finish(d)
 	}
 	h.ended = 0
 	for i := range h.lanes {
@@ -190,9 +192,10 @@ func (h *Hasher) round(active int, done func(*Stream)) {
 	}
 }
 
-// read fills every active lane's share and lays out its MD5 blocks.
+// read fills every active lane's share and lays out its blocks.
 func (h *Hasher) read(active int) (total int) {
 	size := arenaBytes / ceilPowerOf2(active)
+	clear(h.spans[:])
 	at := 0
 	for i := range h.lanes {
 		l := &h.lanes[i]
@@ -222,18 +225,23 @@ func worthSplitting(active, total int) bool { return active <= 4 && total >= 128
 
 func (h *Hasher) digestApart() {
 	var wg sync.WaitGroup
-	wg.Go(func() { h.md5.run(h.arena, &h.spans) })
-	h.shas()
+	wg.Go(func() { h.md5.run(h.arena, h.spans) })
+	h.sha1.run(h.arena, h.spans)
+	h.sha256.run(h.arena, h.spans)
 	wg.Wait()
 }
 
-func (h *Hasher) shas() {
+// finish takes the streams that ended through their last block, in which the
+// digests do not agree.
+func (h *Hasher) finish(d *states) {
+	var spans [maximumLanes]span
 	for i := range h.lanes {
-		if l := &h.lanes[i]; l.stream != nil {
-			l.sha1.Write(l.fresh)
-			l.sha256.Write(l.fresh)
+		if l := &h.lanes[i]; l.stream != nil && l.ended {
+			d.putLength(h.arena[l.last:], l.stream.Size)
+			spans[i] = span{l.last, 1}
 		}
 	}
+	d.run(h.arena, spans)
 }
 
 // end finishes lane i's stream, whose every byte is digested, and frees the lane.
@@ -241,10 +249,10 @@ func (h *Hasher) end(i int, done func(*Stream)) {
 	l := &h.lanes[i]
 	s := l.stream
 	l.stream = nil
-	if l.ended { // else it was given up on, and MD5 has no padding yet
-		s.Sum.MD5 = h.md5.sum(i)
-		l.sha1.Sum(s.Sum.SHA1[:0])
-		l.sha256.Sum(s.Sum.SHA256[:0])
+	if l.ended { // else it was given up on and has no padding
+		h.md5.sum(i, s.Sum.MD5[:])
+		h.sha1.sum(i, s.Sum.SHA1[:])
+		h.sha256.sum(i, s.Sum.SHA256[:])
 	}
 	done(s)
 }
@@ -278,27 +286,19 @@ func (l *lane) fill(chunk []byte) {
 	}
 }
 
-// layOut puts carried bytes before what was read (at start in the arena) and,
-// if the stream ended, padding after it; what does not fill a block is carried
-// on to the next round.
+// layOut puts carried bytes before what was read (at start in the arena). What
+// does not fill a block is carried on to the next round or, if the stream
+// ended, padded; the last block then is not in the span.
 func (l *lane) layOut(arena []byte, start int) span {
 	begin := start - l.carried
 	copy(arena[begin:], l.carry[:l.carried])
 	end := start + len(l.fresh)
 	if l.ended {
-		end = pad(arena, begin, end, l.stream.Size)
+		last := pad(arena, begin, end) - 64
+		l.last = uint32(last)
+		return span{uint32(begin), (last - begin) / 64}
 	}
 	blocks := (end - begin) / 64
 	l.carried = copy(l.carry[:], arena[begin+64*blocks:end])
 	return span{uint32(begin), blocks}
-}
-
-// pad appends MD5's padding (RFC 1321, 3.1 and 3.2) to arena[begin:end], whose
-// beginning is that of a block, and returns the new end.
-func pad(arena []byte, begin, end int, size int64) int {
-	length := (end - begin + 1 + 8 + 63) / 64 * 64
-	clear(arena[end : begin+length])
-	arena[end] = 0x80
-	binary.LittleEndian.PutUint64(arena[begin+length-8:], uint64(size)<<3)
-	return begin + length
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -35,10 +34,10 @@ func noise(seed uint64, n int) []byte {
 	return b
 }
 
-// eachEngine runs test with every kernel this processor has.
-func eachEngine(t *testing.T, test func(t *testing.T, k kernel)) {
-	for _, k := range kernels() {
-		t.Run(k.name, func(t *testing.T) { test(t, k) })
+// eachEngine runs test with every engine this processor has.
+func eachEngine(t *testing.T, test func(t *testing.T, e engine)) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) { test(t, e) })
 	}
 }
 
@@ -86,8 +85,8 @@ func TestBoundaryLengths(t *testing.T) {
 		32<<10 - 1, 32 << 10, 32<<10 + 1, 64 << 10, 128<<10 + 55, 512<<10 - 8, 512 << 10, 512<<10 + 1, 1<<20 + 60} {
 		contents = append(contents, noise(uint64(n), n))
 	}
-	eachEngine(t, func(t *testing.T, k kernel) {
-		h := newHasher(k)
+	eachEngine(t, func(t *testing.T, e engine) {
+		h := newHasher(e)
 		check(t, contents, digestAll(t, h, contents, asItIs))
 		for _, c := range contents { // and alone
 			check(t, [][]byte{c}, digestAll(t, h, [][]byte{c}, asItIs))
@@ -96,8 +95,8 @@ func TestBoundaryLengths(t *testing.T) {
 }
 
 func TestRaggedLanes(t *testing.T) {
-	eachEngine(t, func(t *testing.T, k kernel) {
-		h := newHasher(k)
+	eachEngine(t, func(t *testing.T, e engine) {
+		h := newHasher(e)
 		rapid.Check(t, func(t *rapid.T) {
 			length := rapid.OneOf(rapid.IntRange(0, 300), rapid.IntRange(0, 100_000), rapid.SampledFrom([]int{55, 56, 64, 32 << 10}))
 			lengths := rapid.SliceOfN(length, 0, 40).Draw(t, "lengths")
@@ -118,8 +117,8 @@ func TestOddReaders(t *testing.T) {
 		"data error": iotest.DataErrReader,
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachEngine(t, func(t *testing.T, k kernel) {
-				check(t, contents, digestAll(t, newHasher(k), contents, wrap))
+			eachEngine(t, func(t *testing.T, e engine) {
+				check(t, contents, digestAll(t, newHasher(e), contents, wrap))
 			})
 		})
 	}
@@ -127,11 +126,11 @@ func TestOddReaders(t *testing.T) {
 
 func TestReaderErrors(t *testing.T) {
 	bad := errors.New("bad sector")
-	eachEngine(t, func(t *testing.T, k kernel) {
+	eachEngine(t, func(t *testing.T, e engine) {
 		for _, n := range []int{0, 1, 64, 100_000} {
 			fails := func(r io.Reader) io.Reader { return io.MultiReader(r, iotest.ErrReader(bad)) }
 			contents := [][]byte{noise(7, n), noise(8, 2*n)}
-			for i, s := range digestAll(t, newHasher(k), contents, fails) {
+			for i, s := range digestAll(t, newHasher(e), contents, fails) {
 				if s.Err != bad || s.Size != int64(len(contents[i])) || s.Sum != truth(contents[i]) {
 					t.Errorf("stream of %d bytes: error %v, size %d, digests %v", len(contents[i]), s.Err, s.Size, s.Sum)
 				}
@@ -164,14 +163,14 @@ func TestReadersThatLie(t *testing.T) {
 }
 
 func TestTeeSeesEveryByte(t *testing.T) {
-	eachEngine(t, func(t *testing.T, k kernel) {
+	eachEngine(t, func(t *testing.T, e engine) {
 		var seen [5][]byte
 		feed := make(chan *Stream, len(seen))
 		for i := range seen {
 			feed <- &Stream{R: bytes.NewReader(noise(uint64(i), 70_000*i)), Tee: func(p []byte) { seen[i] = append(seen[i], p...) }}
 		}
 		close(feed)
-		if err := newHasher(k).Run(context.Background(), feed, func(*Stream) {}); err != nil {
+		if err := newHasher(e).Run(context.Background(), feed, func(*Stream) {}); err != nil {
 			t.Fatal(err)
 		}
 		for i := range seen {
@@ -183,13 +182,13 @@ func TestTeeSeesEveryByte(t *testing.T) {
 }
 
 func TestRunEndsWithContext(t *testing.T) {
-	eachEngine(t, func(t *testing.T, k kernel) {
+	eachEngine(t, func(t *testing.T, e engine) {
 		ctx, cancel := context.WithCancel(context.Background())
 		endless := reader(func(p []byte) (int, error) { cancel(); return len(p), nil })
 		feed := make(chan *Stream, 1)
 		feed <- &Stream{R: endless}
 		var ended []*Stream
-		err := newHasher(k).Run(ctx, feed, func(s *Stream) { ended = append(ended, s) })
+		err := newHasher(e).Run(ctx, feed, func(s *Stream) { ended = append(ended, s) })
 		if err != context.Canceled || len(ended) != 1 || ended[0].Err != context.Canceled {
 			t.Errorf("Run: %v, done: %v", err, ended)
 		}
@@ -239,40 +238,6 @@ func TestLargeStreamsAreShared(t *testing.T) {
 	}
 }
 
-// TestKernels holds every kernel against crypto/md5 with each set of lanes
-// active, and the lanes that are not against change.
-func TestKernels(t *testing.T) {
-	eachEngine(t, func(t *testing.T, k kernel) {
-		if k.blocks == nil {
-			return // the plain path is what the others are held against
-		}
-		const blocks = 5
-		arena := noise(9, 16*64*blocks)
-		for mask := range 1 << k.lanes {
-			if k.lanes == 16 && mask%251 != 0 && mask != 1<<16-1 {
-				continue
-			}
-			var vector, scalar md5Lanes
-			vector.kernel = k
-			var offsets [16]uint32
-			for i := range 16 {
-				vector.reset(i)
-				offsets[i] = uint32(i * 64 * blocks)
-			}
-			scalar = vector
-			vector.kernel.blocks(&vector.words, &arena[0], &offsets, uint32(mask), blocks)
-			for i := range 16 {
-				if mask>>i&1 == 1 {
-					scalar.plain(i, arena[offsets[i]:][:64*blocks])
-				}
-			}
-			if vector.words != scalar.words {
-				t.Fatalf("mask %#x: states differ", mask)
-			}
-		}
-	})
-}
-
 func TestSum(t *testing.T) {
 	for _, n := range []int{0, 1, 100_000} {
 		got, size, err := Sum(bytes.NewReader(noise(1, n)))
@@ -292,54 +257,8 @@ func FuzzEnginesAgree(f *testing.F) {
 			to := min(len(data), from+i*int(step))
 			contents = append(contents, bytes.Repeat(data[from:to], 1+i%3))
 		}
-		for _, k := range kernels() {
-			check(t, contents, digestAll(t, newHasher(k), contents, asItIs))
+		for _, e := range engines() {
+			check(t, contents, digestAll(t, newHasher(e), contents, asItIs))
 		}
 	})
-}
-
-func BenchmarkHasher(b *testing.B) {
-	for _, size := range []int{10_000, 700_000, 64 << 20} {
-		content := noise(1, size)
-		for _, k := range kernels() {
-			b.Run(fmt.Sprintf("%s/%d", k.name, size), func(b *testing.B) {
-				feed := make(chan *Stream, 64)
-				go func() {
-					defer close(feed)
-					for range b.N {
-						feed <- &Stream{R: bytes.NewReader(content)}
-					}
-				}()
-				b.SetBytes(int64(size))
-				if err := newHasher(k).Run(context.Background(), feed, func(*Stream) {}); err != nil {
-					b.Fatal(err)
-				}
-			})
-		}
-		b.Run(fmt.Sprintf("standard library/%d", size), func(b *testing.B) {
-			b.SetBytes(int64(size))
-			for range b.N {
-				Sum(bytes.NewReader(content))
-			}
-		})
-	}
-}
-
-func BenchmarkKernel(b *testing.B) {
-	arena := make([]byte, arenaBytes+16*(before+after))
-	for _, k := range kernels() {
-		for _, lanes := range []int{1, 2, 4, k.lanes} {
-			b.Run(fmt.Sprintf("%s/%d", k.name, lanes), func(b *testing.B) {
-				m := md5Lanes{kernel: k}
-				b.SetBytes(int64(lanes * 32 << 10))
-				for range b.N {
-					var spans [16]span
-					for i := range lanes {
-						spans[i] = span{uint32(i * (32<<10 + before + after)), 512}
-					}
-					m.run(arena, &spans)
-				}
-			})
-		}
-	}
 }

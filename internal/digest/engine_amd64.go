@@ -1,0 +1,45 @@
+package digest
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go run ./gen
+
+// The kernels run blocks 64-byte blocks through a digest in every lane i, from
+// base[offsets[i]] on, and store the new state of the lanes whose bit is set in
+// mask. The others compute too, for nothing: their offset must lead to as many
+// readable bytes. blocks is at least 1.
+//
+// Those of 16 lanes need AVX-512 F, BW and VL; md5x8 needs AVX2 and looks at
+// lanes 0 to 7 only.
+
+//go:noescape
+func md5x16(state *words, base *byte, offsets *[maximumLanes]uint32, mask uint32, blocks int)
+
+//go:noescape
+func md5x8(state *words, base *byte, offsets *[maximumLanes]uint32, mask uint32, blocks int)
+
+//go:noescape
+func sha1x16(state *words, base *byte, offsets *[maximumLanes]uint32, mask uint32, blocks int)
+
+// engines lists what this processor can run, the fastest first.
+func engines() []engine {
+	var found []engine
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
+		found = append(found, avx512)
+	}
+	if cpu.X86.HasAVX2 {
+		found = append(found, avx2)
+	}
+	return append(found, plain)
+}
+
+// The standard library has SHA instructions where the processor does, so a few
+// contents one after the other are faster than a vector that is mostly empty.
+var (
+	avx512 = engine{
+		name: "avx512", lanes: 16,
+		md5:  kernel{worth: 2, blocks: md5x16},
+		sha1: kernel{worth: 5, blocks: sha1x16},
+	}
+	avx2 = engine{name: "avx2", lanes: 8, md5: kernel{worth: 2, blocks: md5x8}}
+)
