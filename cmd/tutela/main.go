@@ -89,8 +89,12 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
 		panic("internal error: " + err.Error())
 	}
 	defer func() {
-		if status, ok := recover().(exit); ok { // after --help and --version
-			code = int(status)
+		switch left := recover().(type) {
+		case nil:
+		case exit: // after --help and --version
+			code = int(left)
+		default:
+			panic(left)
 		}
 	}()
 	if len(args) == 0 {
