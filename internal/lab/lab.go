@@ -163,7 +163,7 @@ func begin(ctx context.Context, dir string, c Config, keys *ledger.Keys, actor s
 	if l.log, err = ledger.CreateLog(ctx, l.agencyDir(), keys); err != nil {
 		return fmt.Errorf("make the agency log: %w", err)
 	}
-	if l.Catalog, err = sqlite.Open(ctx, l.catalogPath()); err != nil {
+	if l.Catalog, err = openCatalog(ctx, l.catalogPath()); err != nil {
 		return errors.Join(err, l.log.Close())
 	}
 	_, err = l.Record(ctx, tutela.Event{Kind: tutela.EventInit, Time: c.Created, Actor: actor, Detail: detail, Key: "init"})
@@ -194,7 +194,7 @@ func (l *Lab) open(ctx context.Context, mode Mode) (err error) {
 	if l.Sets, err = hashset.OpenStore(filepath.Join(l.Dir, "sets")); err != nil {
 		return fmt.Errorf("open the hash sets: %w", err)
 	}
-	if l.Catalog, err = sqlite.Open(ctx, l.catalogPath()); err != nil {
+	if l.Catalog, err = openCatalog(ctx, l.catalogPath()); err != nil {
 		return fmt.Errorf("open the catalogue: %w", err)
 	}
 	if mode == Write {
@@ -204,6 +204,15 @@ func (l *Lab) open(ctx context.Context, mode Mode) (err error) {
 		return errors.Join(err, ErrNoCatalog)
 	}
 	return nil
+}
+
+// openCatalog keeps a nil pointer from becoming a Store that is not nil.
+func openCatalog(ctx context.Context, path string) (catalog.Store, error) {
+	store, err := sqlite.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
 }
 
 func (l *Lab) readConfig() error {

@@ -36,7 +36,7 @@ func (l *Lab) Rebuild(ctx context.Context) (records uint64, err error) {
 	if err := durable.SyncDir(l.Dir); err != nil {
 		return 0, err
 	}
-	l.Catalog, err = sqlite.Open(ctx, l.catalogPath())
+	l.Catalog, err = openCatalog(ctx, l.catalogPath())
 	return records, err
 }
 
