@@ -21,6 +21,9 @@ func md5x8(state *words, base *byte, offsets *[maximumLanes]uint32, mask uint32,
 //go:noescape
 func sha1x16(state *words, base *byte, offsets *[maximumLanes]uint32, mask uint32, blocks int)
 
+//go:noescape
+func sha256x16(state *words, base *byte, offsets *[maximumLanes]uint32, mask uint32, blocks int)
+
 // engines lists what this processor can run, the fastest first.
 func engines() []engine {
 	var found []engine
@@ -38,8 +41,9 @@ func engines() []engine {
 var (
 	avx512 = engine{
 		name: "avx512", lanes: 16,
-		md5:  kernel{worth: 2, blocks: md5x16},
-		sha1: kernel{worth: 5, blocks: sha1x16},
+		md5:    kernel{worth: 2, blocks: md5x16},
+		sha1:   kernel{worth: 5, blocks: sha1x16},
+		sha256: kernel{worth: 9, blocks: sha256x16},
 	}
 	avx2 = engine{name: "avx2", lanes: 8, md5: kernel{worth: 2, blocks: md5x8}}
 )

@@ -18,6 +18,7 @@ var files = []struct {
 }{
 	{"md5_amd64.s", md5},
 	{"sha1_amd64.s", sha1},
+	{"sha256_amd64.s", sha256},
 }
 
 func main() {
