@@ -155,7 +155,7 @@ func (p *pipeline) tryExpand(r *reading, emit func(*tutela.Record) error) (err e
 // inOrder takes the units' records in the order of the walk.
 func inOrder(ctx context.Context, order <-chan *unit, from Cursor, take taking) error {
 	at, skip := from, from.Within
-	at.Within = 0
+	at.Within, at.Inside = 0, 0
 	for {
 		u, err := nextUnit(ctx, order)
 		if u == nil {
@@ -198,10 +198,13 @@ func takeUnit(ctx context.Context, u *unit, at Cursor, skip uint64, take taking)
 			if ctx.Err() != nil {
 				return at, context.Cause(ctx)
 			}
+			if !more && taken < skip {
+				return at, fmt.Errorf("%w: %s holds less than then", ErrEvidenceChanged, tutela.DisplayPath(u.entry.Path))
+			}
 			if !more {
 				return complete, flush(complete)
 			}
-			if err := flush(Cursor{Units: at.Units, Within: taken, Names: at.Names}); err != nil {
+			if err := flush(Cursor{Units: at.Units, Within: taken, Names: at.Names, Inside: complete.Names}); err != nil {
 				return at, err
 			}
 			held = r

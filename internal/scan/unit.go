@@ -29,6 +29,7 @@ type Cursor struct {
 	Units  uint64 // entries of the walk that are complete
 	Within uint64 // records of the entry after those
 	Names  uint64 // FNV-1a over the names of the complete units, in order
+	Inside uint64 // as Names, with the entry that Within is about; 0 without one
 }
 
 // ErrEvidenceChanged means that a continued scan did not meet the names that
@@ -63,6 +64,9 @@ func walk(ctx context.Context, ev Evidence, limits evidence.Limits, wants func(*
 			return nil
 		}
 		number++
+		if number == from.Units+1 && from.Within > 0 && uint64(names.add(e)) != from.Inside {
+			return ErrEvidenceChanged
+		}
 		if number <= from.Units {
 			names = names.add(e)
 			if number == from.Units && uint64(names) != from.Names {
