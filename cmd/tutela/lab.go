@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"tutela/internal/lab"
 	"tutela/internal/term"
 )
 
@@ -15,7 +16,7 @@ type labCommand struct {
 type labRebuild struct{}
 
 func (c *labRebuild) Run(a *app) error {
-	l, err := a.write()
+	l, err := a.open(lab.Anew)
 	if err != nil {
 		return err
 	}

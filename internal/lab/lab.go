@@ -63,10 +63,12 @@ type Config struct {
 type Mode int
 
 // Read looks only and works beside a writer. Write takes the lab's lock and
-// brings the catalogue up to the ledgers.
+// brings the catalogue up to the ledgers. Anew takes the lock and leaves the
+// catalogue closed, for Rebuild: it may be past opening.
 const (
 	Read Mode = iota
 	Write
+	Anew
 )
 
 // Lab is an open lab folder.
@@ -183,7 +185,7 @@ func (l *Lab) open(ctx context.Context, mode Mode) (err error) {
 	if err := l.readConfig(); err != nil {
 		return err
 	}
-	if mode == Write {
+	if mode != Read {
 		if l.lock, err = durable.Lock(filepath.Join(l.Dir, "lock"), holder(l.actor)); err != nil {
 			return fmt.Errorf("the lab %s is %w", l.Dir, err)
 		}
@@ -194,6 +196,9 @@ func (l *Lab) open(ctx context.Context, mode Mode) (err error) {
 	if l.Sets, err = hashset.OpenStore(filepath.Join(l.Dir, "sets")); err != nil {
 		return fmt.Errorf("open the hash sets: %w", err)
 	}
+	if mode == Anew {
+		return l.openLog(ctx)
+	}
 	if l.Catalog, err = openCatalog(ctx, l.catalogPath()); err != nil {
 		return fmt.Errorf("open the catalogue: %w", err)
 	}
@@ -202,6 +207,13 @@ func (l *Lab) open(ctx context.Context, mode Mode) (err error) {
 	}
 	if applied, err := l.Catalog.Applied(ctx); err != nil || applied == 0 {
 		return errors.Join(err, ErrNoCatalog)
+	}
+	return nil
+}
+
+func (l *Lab) openLog(ctx context.Context) (err error) {
+	if l.log, err = ledger.OpenLog(ctx, l.agencyDir(), l.keys); err != nil {
+		return fmt.Errorf("open the agency log: %w", err)
 	}
 	return nil
 }
@@ -240,8 +252,8 @@ func holder(actor string) string {
 // seen of events and records: the ordinary way of starting, and all there is to
 // recovery.
 func (l *Lab) recover(ctx context.Context) (err error) {
-	if l.log, err = ledger.OpenLog(ctx, l.agencyDir(), l.keys); err != nil {
-		return fmt.Errorf("open the agency log: %w", err)
+	if err := l.openLog(ctx); err != nil {
+		return err
 	}
 	if err := l.apply(ctx, l.Catalog); err != nil {
 		return err

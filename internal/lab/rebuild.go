@@ -24,8 +24,10 @@ func (l *Lab) Rebuild(ctx context.Context) (records uint64, err error) {
 	if records, err = l.build(ctx, fresh, func(catalog.Store) error { return nil }); err != nil {
 		return 0, err
 	}
-	if err := l.Catalog.Close(); err != nil {
-		return 0, err
+	if l.Catalog != nil {
+		if err := l.Catalog.Close(); err != nil {
+			return 0, err
+		}
 	}
 	if err := removeDatabase(l.catalogPath()); err != nil {
 		return 0, err
