@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"tutela"
 	"tutela/internal/evidence"
@@ -28,14 +27,14 @@ func (f *file) open() (evidence.Content, error) {
 	if err != nil {
 		return nil, f.trouble(err)
 	}
-	now, err := dir.stat(opened)
+	now, err := opened.stat()
 	if err == nil && now.kind != tutela.File {
 		err = fmt.Errorf("it became a %v: %w", now.kind, ErrChanged)
 	}
 	if err != nil {
 		return nil, errors.Join(f.trouble(err), opened.Close())
 	}
-	return &content{file: opened, stat: dir.stat, listed: f.listed, opened: now}, nil
+	return &content{file: opened, listed: f.listed, opened: now}, nil
 }
 
 // trouble marks an error that means that the file is no longer what was listed.
@@ -51,8 +50,7 @@ func (f *file) trouble(err error) error {
 // while it is read are not delivered: a log that grows as fast as it is read
 // would never end.
 type content struct {
-	file   *os.File
-	stat   func(*os.File) (stat, error)
+	file   openFile
 	listed stat
 	opened stat
 	offset int64
@@ -78,11 +76,15 @@ func (c *content) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// probe looks whether the file goes on where it should end. Files of /proc and
-// the like do: they say 0 bytes and have some.
+// probe looks whether a file that says 0 bytes has some, as those of /proc and
+// the like do. That other files went on is told by their size when they are
+// closed.
 func (c *content) probe() error {
 	var b [1]byte
-	if n, _ := c.file.ReadAt(b[:], c.opened.size); n > 0 {
+	if c.opened.size > 0 {
+		return io.EOF
+	}
+	if n, _ := c.file.ReadAt(b[:], 0); n > 0 {
 		c.more = true
 	}
 	return io.EOF
@@ -110,7 +112,7 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 // Close returns an error that wraps ErrChanged if the file is not what it was
 // when it was listed.
 func (c *content) Close() error {
-	now, err := c.stat(c.file)
+	now, err := c.file.stat()
 	if err == nil {
 		err = c.change(now)
 	}

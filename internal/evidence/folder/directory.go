@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -19,12 +20,18 @@ type directory interface {
 	// directory opens a directory below, and only a directory.
 	directory(name string) (directory, error)
 	// file opens a file. It must not block if the name has become a pipe.
-	file(name string) (*os.File, error)
+	file(name string) (openFile, error)
 	// self is the stat of the directory itself.
 	self() (stat, error)
-	// stat is that of a file that file opened.
-	stat(f *os.File) (stat, error)
 	close() error
+}
+
+// openFile is a file open for reading. It belongs to one goroutine at a time.
+type openFile interface {
+	io.Reader
+	io.ReaderAt
+	io.Closer
+	stat() (stat, error)
 }
 
 // stat is what is asked about a name.

@@ -63,7 +63,7 @@ func (d rootDirectory) directory(name string) (directory, error) {
 
 // file refuses what is no file before it opens it. Between the two a pipe could
 // still be put in its place; on Unix the other implementation rules that out.
-func (d rootDirectory) file(name string) (*os.File, error) {
+func (d rootDirectory) file(name string) (openFile, error) {
 	before, err := d.lstat(name)
 	if err != nil {
 		return nil, err
@@ -71,18 +71,27 @@ func (d rootDirectory) file(name string) (*os.File, error) {
 	if before.kind != tutela.File {
 		return nil, ErrChanged
 	}
-	return d.root.Open(name)
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return rootFile{f}, nil
 }
 
-func (d rootDirectory) self() (stat, error) { return d.lstat(".") }
+// rootFile is a file that a rootDirectory opened.
+type rootFile struct{ *os.File }
 
-func (d rootDirectory) stat(f *os.File) (stat, error) {
+var _ openFile = rootFile{}
+
+func (f rootFile) stat() (stat, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return stat{}, err
 	}
 	return statOf(info), nil
 }
+
+func (d rootDirectory) self() (stat, error) { return d.lstat(".") }
 
 func (d rootDirectory) close() error { return d.root.Close() }
 

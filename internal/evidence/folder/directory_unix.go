@@ -38,7 +38,7 @@ func (d fdDirectory) fd() int { return int(d.f.Fd()) }
 // names opens the directory anew, because its position is shared by all who
 // use it.
 func (d fdDirectory) names() ([]string, error) {
-	f, err := d.openat(".", unix.O_DIRECTORY)
+	f, err := d.openDir(".")
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (d fdDirectory) readlink(name string) (string, error) {
 }
 
 func (d fdDirectory) directory(name string) (directory, error) {
-	f, err := d.openat(name, unix.O_DIRECTORY)
+	f, err := d.openDir(name)
 	if err != nil {
 		return nil, err
 	}
@@ -77,20 +77,33 @@ func (d fdDirectory) directory(name string) (directory, error) {
 }
 
 // file does not wait for a writer if the name has become a pipe.
-func (d fdDirectory) file(name string) (*os.File, error) {
-	return d.openat(name, unix.O_NONBLOCK|unix.O_NOCTTY)
+func (d fdDirectory) file(name string) (openFile, error) {
+	fd, err := d.openat(name, unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return nil, err
+	}
+	return &fdFile{fd, name}, nil
 }
 
 // openat opens for reading. O_NOATIME is refused to those who do not own the
 // file.
-func (d fdDirectory) openat(name string, flags int) (*os.File, error) {
+func (d fdDirectory) openat(name string, flags int) (int, error) {
 	flags |= unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := d.try(name, flags|noAccessTime)
 	if err == unix.EPERM && noAccessTime != 0 {
 		fd, err = d.try(name, flags)
 	}
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+		return -1, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return fd, nil
+}
+
+// openDir is openat for a directory.
+func (d fdDirectory) openDir(name string) (*os.File, error) {
+	fd, err := d.openat(name, unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
 	}
 	return os.NewFile(uintptr(fd), name), nil
 }
@@ -103,12 +116,12 @@ func (d fdDirectory) try(name string, flags int) (fd int, err error) {
 	return fd, err
 }
 
-func (d fdDirectory) self() (stat, error) { return d.stat(d.f) }
+func (d fdDirectory) self() (stat, error) { return fstat(d.fd(), d.f.Name()) }
 
-func (d fdDirectory) stat(f *os.File) (stat, error) {
+func fstat(fd int, name string) (stat, error) {
 	var st unix.Stat_t
-	if err := again(func() error { return unix.Fstat(int(f.Fd()), &st) }); err != nil {
-		return stat{}, &os.PathError{Op: "stat", Path: f.Name(), Err: err}
+	if err := again(func() error { return unix.Fstat(fd, &st) }); err != nil {
+		return stat{}, &os.PathError{Op: "stat", Path: name, Err: err}
 	}
 	return statOfUnix(&st), nil
 }

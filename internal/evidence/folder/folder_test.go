@@ -278,7 +278,7 @@ func (h hooked) directory(name string) (directory, error) {
 	return h.inner.directory(name)
 }
 
-func (h hooked) file(name string) (*os.File, error) {
+func (h hooked) file(name string) (openFile, error) {
 	if err := h.trouble[name]; err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
