@@ -21,9 +21,11 @@ import (
 	"k8s.io/klog/v2"
 
 	"tutela/internal/authority"
+	"tutela/internal/catalog"
 	"tutela/internal/durable"
 	"tutela/internal/lab"
 	"tutela/internal/ledger"
+	"tutela/internal/scan"
 )
 
 // Exit codes. Programs that call tutela rely on them: they must never change.
@@ -128,9 +130,13 @@ type hinted struct {
 func (h *hinted) Error() string { return h.err.Error() }
 func (h *hinted) Unwrap() error { return h.err }
 
-// hint wraps err with a sentence or a command that helps.
+// hint wraps err with a sentence or a command that helps. A misuse stays one.
 func hint(err error, format string, args ...any) error {
-	return &hinted{err: err, hint: fmt.Sprintf(format, args...), code: exitFailed}
+	code := exitFailed
+	if inner, ok := errors.AsType[*hinted](err); ok {
+		code = inner.code
+	}
+	return &hinted{err: err, hint: fmt.Sprintf(format, args...), code: code}
 }
 
 // misuse is an error in how the command was called.
@@ -176,6 +182,10 @@ func classify(err error) (code int, hint string) {
 		return exitIntegrity, "change nothing; keep a copy of the lab's folder and call whoever is responsible for it"
 	case errors.Is(err, lab.ErrNewer):
 		return exitFailed, "install that version; this one changed nothing"
+	case errors.Is(err, catalog.ErrDamaged):
+		return exitFailed, "make it anew from the ledgers: tutela lab rebuild"
+	case errors.Is(err, scan.ErrEvidenceChanged):
+		return exitFailed, "scan what was scanned then, or begin anew with --restart"
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, ""
 	}
