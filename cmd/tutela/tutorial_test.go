@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,11 +14,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
 
 const docs = "../../docs"
+
+// stuck is when a program that does not end is stopped, so that it fails its
+// own test and not the whole suite.
+const stuck = 3 * time.Minute
 
 // TestGuides types what the tutorial and the how-to guides tell people to type,
 // into one shell for each page, and holds what comes out against what the page
@@ -37,7 +43,9 @@ func TestGuides(t *testing.T) {
 		t.Skip("no agency log can be kept on Windows, and so no lab")
 	}
 	drawn := filepath.Join(t.TempDir(), "drawn")
-	if out, err := exec.Command("tutela", "demo", "--dir", drawn).CombinedOutput(); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), stuck)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "tutela", "demo", "--dir", drawn).CombinedOutput(); err != nil {
 		t.Fatalf("draw the evidence: %v\n%s", err, out)
 	}
 	pages := slices.Concat(glob(t, "tutorial/*.md"), glob(t, "how-to/*.md"))
@@ -128,7 +136,10 @@ func typeAll(t *testing.T, steps []step, drawn string) (results []result) {
 	for _, s := range steps {
 		fmt.Fprintf(&script, "%s\ncode=$?; printf '%s%%d%s' $code; (exit $code)\n", s.command, mark, mark)
 	}
-	shell := exec.CommandContext(t.Context(), "sh")
+	ctx, cancel := context.WithTimeout(t.Context(), stuck)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "sh")
+	shell.WaitDelay = time.Second
 	shell.Dir = t.TempDir()
 	shell.Stdin = strings.NewReader(script.String())
 	for _, pair := range os.Environ() {
