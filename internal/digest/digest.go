@@ -5,12 +5,16 @@
 // digests many streams side by side. [Sum] digests a single stream, and [Type]
 // names a content's type.
 //
-// MD5 has no instruction of its own, and one content's blocks must be taken one
-// after the other, so it would cost more than SHA-1 and SHA-256 together. A
-// Hasher therefore reads up to 16 streams at a time and takes all of them
-// through MD5 at once, one in every lane of a vector register (AVX-512; 8
-// streams with AVX2). On other processors, arm64 among them, crypto/md5 is
-// used, one stream at a time.
+// One content's blocks must be taken one after the other, which leaves a
+// processor waiting most of the time, even where SHA-1 and SHA-256 have
+// instructions of their own; MD5 has none. A Hasher therefore reads up to 16
+// streams at a time and takes all of them through a digest at once, one in every
+// lane of a vector register: all three digests with AVX-512, MD5 of 8 streams
+// with AVX2. Where too few streams are at hand for that, and on other
+// processors, arm64 among them, the standard library takes one after the other,
+// and a stream may change between the two ways at any block. Which kernels there
+// are, and from how many streams on they are used, depends on the features of
+// the processor alone.
 //
 // Promised: every byte is read once, and the digests are those of the standard
 // library, whichever path made them. Not promised: the order in which streams

@@ -27,9 +27,10 @@ type Hasher struct {
 	engine            string
 	md5, sha1, sha256 *states
 	lanes             []lane
-	arena             []byte // every active lane's share of it is handed out anew in each round
-	spans             [maximumLanes]span
-	ended             int // streams that ended in the round before
+	arena             []byte             // in equal shares, one for every active lane
+	shares            int                // into which arena is cut
+	spans             [maximumLanes]span // what of a lane's share is not digested yet
+	ended             int                // streams that ended in the round before
 }
 
 // lane is a place for one stream, in all digests the same.
@@ -163,51 +164,92 @@ func (h *Hasher) begin(i int, s *Stream) {
 
 func (h *Hasher) abandon(err error, done func(*Stream)) {
 	for i := range h.lanes {
-		if h.lanes[i].stream != nil {
-			h.lanes[i].stream.Err = err
-			h.end(i, done)
+		if s := h.lanes[i].stream; s != nil {
+			s.Err = err
+			h.free(i)
+			done(s)
 		}
 	}
 }
 
-// round reads a chunk of every active stream and digests it.
+func (h *Hasher) free(i int) {
+	h.lanes[i].stream = nil
+	h.spans[i] = span{}
+}
+
+// round reads a chunk of every stream that has nothing left of the one before
+// and digests what is there, all of it or as much as every stream has.
 func (h *Hasher) round(active int, done func(*Stream)) {
-	total := h.read(active)
+	h.read(active)
+	parts, total := h.take(active)
 	if worthSplitting(active, total) {
-		h.digestApart()
+		h.digestApart(parts)
 	} else {
 		for _, d := range h.digests() {
-			d.run(h.arena, h.spans)
+			d.run(h.arena, parts)
 		}
 	}
-	for _, d := range h.digests() {
-		h.finish(d)
-	}
-	h.ended = 0
-	for i := range h.lanes {
-		if h.lanes[i].stream != nil && h.lanes[i].ended {
-			h.end(i, done)
-			h.ended++
-		}
-	}
+	h.finish(done)
 }
 
-// read fills every active lane's share and lays out its blocks.
-func (h *Hasher) read(active int) (total int) {
-	size := arenaBytes / ceilPowerOf2(active)
-	clear(h.spans[:])
-	at := 0
+// crowded says that the active streams are enough to keep the vectors busy and
+// that the arena therefore is cut into one share for every lane.
+func (h *Hasher) crowded(active int) bool { return 2*active > len(h.lanes) }
+
+// read fills the shares of which nothing is left and lays out their blocks. It
+// reads nothing if the arena is to be cut anew and something lies in it still.
+func (h *Hasher) read(active int) {
+	shares := ceilPowerOf2(active)
+	if mask, _ := shortest(&h.spans); mask != 0 && shares != h.shares {
+		return
+	}
+	h.shares = shares
+	size, share := arenaBytes/shares, 0
 	for i := range h.lanes {
 		l := &h.lanes[i]
 		if l.stream == nil {
 			continue
 		}
-		l.fill(h.arena[at+before : at+before+size])
-		h.spans[i] = l.layOut(h.arena, at+before)
-		total += len(l.fresh)
-		at += before + size + after
+		if h.crowded(active) {
+			share = i
+		}
+		if start := share*(before+size+after) + before; h.spans[i].blocks == 0 {
+			l.fill(h.arena[start : start+size])
+			h.spans[i] = l.layOut(h.arena, start)
+		}
+		share++
 	}
-	return total
+}
+
+// take cuts from the spans what this round digests. While there is a crowd, that
+// is as much as the shortest has, and the others keep the rest for the next
+// round, where the lanes of streams that ended will have new ones: lanes that
+// went on without them would waste theirs.
+func (h *Hasher) take(active int) (parts [maximumLanes]span, total int) {
+	limit := arenaBytes
+	if h.crowded(active) {
+		limit = h.fewest()
+	}
+	for i := range h.lanes {
+		s := &h.spans[i]
+		parts[i] = span{s.offset, min(s.blocks, limit)}
+		s.offset += uint32(64 * parts[i].blocks)
+		s.blocks -= parts[i].blocks
+		total += 64 * parts[i].blocks
+	}
+	return parts, total
+}
+
+// fewest is how many blocks every active lane has. It may be 0, but only if a
+// stream has nothing left but its last block.
+func (h *Hasher) fewest() int {
+	n := arenaBytes
+	for i := range h.lanes {
+		if h.lanes[i].stream != nil {
+			n = min(n, h.spans[i].blocks)
+		}
+	}
+	return n
 }
 
 func ceilPowerOf2(n int) int {
@@ -223,37 +265,54 @@ func ceilPowerOf2(n int) int {
 // to do that waking one pays.
 func worthSplitting(active, total int) bool { return active <= 4 && total >= 128<<10 }
 
-func (h *Hasher) digestApart() {
+func (h *Hasher) digestApart(parts [maximumLanes]span) {
 	var wg sync.WaitGroup
-	wg.Go(func() { h.md5.run(h.arena, h.spans) })
-	h.sha1.run(h.arena, h.spans)
-	h.sha256.run(h.arena, h.spans)
+	wg.Go(func() { h.md5.run(h.arena, parts) })
+	h.sha1.run(h.arena, parts)
+	h.sha256.run(h.arena, parts)
 	wg.Wait()
 }
 
-// finish takes the streams that ended through their last block, in which the
-// digests do not agree.
-func (h *Hasher) finish(d *states) {
-	var spans [maximumLanes]span
+// finish takes the streams of which nothing else is left through their last
+// block, in which the digests do not agree, and hands them to done.
+func (h *Hasher) finish(done func(*Stream)) {
+	var last [maximumLanes]span
+	h.ended = 0
 	for i := range h.lanes {
-		if l := &h.lanes[i]; l.stream != nil && l.ended {
-			d.putLength(h.arena[l.last:], l.stream.Size)
-			spans[i] = span{l.last, 1}
+		if l := &h.lanes[i]; l.stream != nil && l.ended && h.spans[i].blocks == 0 {
+			last[i] = span{l.last, 1}
+			h.ended++
 		}
 	}
-	d.run(h.arena, spans)
+	if h.ended == 0 {
+		return
+	}
+	for _, d := range h.digests() {
+		h.putLengths(d.algorithm, &last)
+		d.run(h.arena, last)
+	}
+	for i := range last {
+		if last[i].blocks == 1 {
+			h.end(i, done)
+		}
+	}
 }
 
-// end finishes lane i's stream, whose every byte is digested, and frees the lane.
-func (h *Hasher) end(i int, done func(*Stream)) {
-	l := &h.lanes[i]
-	s := l.stream
-	l.stream = nil
-	if l.ended { // else it was given up on and has no padding
-		h.md5.sum(i, s.Sum.MD5[:])
-		h.sha1.sum(i, s.Sum.SHA1[:])
-		h.sha256.sum(i, s.Sum.SHA256[:])
+func (h *Hasher) putLengths(a *algorithm, last *[maximumLanes]span) {
+	for i := range last {
+		if last[i].blocks == 1 {
+			a.putLength(h.arena[last[i].offset:], h.lanes[i].stream.Size)
+		}
 	}
+}
+
+// end gives lane i's stream its digests and frees the lane.
+func (h *Hasher) end(i int, done func(*Stream)) {
+	s := h.lanes[i].stream
+	h.md5.sum(i, s.Sum.MD5[:])
+	h.sha1.sum(i, s.Sum.SHA1[:])
+	h.sha256.sum(i, s.Sum.SHA256[:])
+	h.free(i)
 	done(s)
 }
 

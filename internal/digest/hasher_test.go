@@ -195,6 +195,36 @@ func TestRunEndsWithContext(t *testing.T) {
 	})
 }
 
+// TestHasherCanBeUsedAgain after a Run that was cut off with blocks of ragged
+// streams in its arena.
+func TestHasherCanBeUsedAgain(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e engine) {
+		h := newHasher(e)
+		ctx, cancel := context.WithCancel(context.Background())
+		feed := make(chan *Stream, 40)
+		for i := range cap(feed) {
+			feed <- &Stream{R: bytes.NewReader(noise(uint64(i), 100_000+1000*i))}
+		}
+		done, failed := 0, 0
+		h.Run(ctx, feed, func(s *Stream) {
+			if done++; done == 20 {
+				cancel()
+			}
+			if s.Err != nil {
+				failed++
+			}
+			if s.Err == nil && s.Sum == (tutela.Digests{}) || s.Err != nil && s.Sum != (tutela.Digests{}) {
+				t.Errorf("error %v with digests %v", s.Err, s.Sum)
+			}
+		})
+		if e.lanes > 1 && failed == 0 {
+			t.Error("no stream was given up on")
+		}
+		contents := [][]byte{noise(1, 70_000), nil, noise(2, 100)}
+		check(t, contents, digestAll(t, h, contents, asItIs))
+	})
+}
+
 func TestRunWaitsForSlowFeeds(t *testing.T) {
 	feed := make(chan *Stream)
 	go func() {
