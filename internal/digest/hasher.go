@@ -222,13 +222,14 @@ func (h *Hasher) read(active int) {
 }
 
 // take cuts from the spans what this round digests. While there is a crowd, that
-// is as much as the shortest has, and the others keep the rest for the next
+// is as much as the shortest has (those with nothing left but their last block
+// aside, lest a flood of tiny contents holds up a large one), and the others keep the rest for the next
 // round, where the lanes of streams that ended will have new ones: lanes that
 // went on without them would waste theirs.
 func (h *Hasher) take(active int) (parts [maximumLanes]span, total int) {
 	limit := arenaBytes
 	if h.crowded(active) {
-		limit = h.fewest()
+		_, limit = shortest(&h.spans)
 	}
 	for i := range h.lanes {
 		s := &h.spans[i]
@@ -238,18 +239,6 @@ func (h *Hasher) take(active int) (parts [maximumLanes]span, total int) {
 		total += 64 * parts[i].blocks
 	}
 	return parts, total
-}
-
-// fewest is how many blocks every active lane has. It may be 0, but only if a
-// stream has nothing left but its last block.
-func (h *Hasher) fewest() int {
-	n := arenaBytes
-	for i := range h.lanes {
-		if h.lanes[i].stream != nil {
-			n = min(n, h.spans[i].blocks)
-		}
-	}
-	return n
 }
 
 func ceilPowerOf2(n int) int {
