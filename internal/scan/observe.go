@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// headBytes is what telling a type by content needs.
-	headBytes = 3072
 	// keepBytes bounds how much of one picture or archive is kept from the one
 	// read; keepTotal bounds it over all workers. What is larger is read a
 	// second time.
@@ -36,8 +34,8 @@ type observer struct {
 	progress *progress
 }
 
-// reading is one entry while it is being read: the head for its type, and the
-// whole if it is small enough and a second look will be needed.
+// reading is one entry while it is being read: its type by the first chunk, and
+// the whole if it is small enough and a second look will be needed.
 type reading struct {
 	o       *observer
 	unit    *unit
@@ -45,7 +43,7 @@ type reading struct {
 	content evidence.Content
 	salvage *salvage
 
-	head  []byte
+	mime  string // "" until the first chunk was seen
 	keep  []byte // the content so far, nil if it is not kept
 	wants want
 }
@@ -111,24 +109,23 @@ func recordOf(e *evidence.Entry) *tutela.Record {
 	}
 }
 
-// see is the Tee of the stream: it looks at each chunk once as it passes.
+// see is the Tee of the stream: it looks at each chunk once as it passes. The
+// first holds at least digest.TypeBytes or all there is.
 func (r *reading) see(chunk []byte) {
 	r.o.progress.bytes.Add(int64(len(chunk)))
-	if len(r.head) < headBytes {
-		first := len(r.head) == 0
-		r.head = append(r.head, chunk[:min(len(chunk), headBytes-len(r.head))]...)
-		if first {
-			r.decide()
-		}
+	if r.mime == "" {
+		r.decide(chunk[:min(len(chunk), digest.TypeBytes)])
 	}
 	if r.keep != nil {
 		r.hold(chunk)
 	}
 }
 
-// decide says after the first chunk what will be needed of the content.
-func (r *reading) decide() {
-	if r.wants = r.o.profile.wants(r.head); r.wants != wantNothing && r.entry.Size <= keepBytes {
+// decide says by the beginning of the content what it is and what will be needed
+// of it.
+func (r *reading) decide(head []byte) {
+	r.mime = digest.Type(head)
+	if r.wants = r.o.profile.wants(r.mime, head); r.wants != wantNothing && r.entry.Size <= keepBytes {
 		r.keep = make([]byte, 0, max(r.entry.Size, 0))
 	}
 }
@@ -165,7 +162,9 @@ func (r *reading) record(sum tutela.Digests, size int64, err error) *tutela.Reco
 		rec.Failure = fmt.Sprintf("%d bytes could not be read", r.salvage.lost)
 	default:
 		rec.Hashed, rec.Digests, rec.Size = true, sum, size
-		rec.Type = digest.Type(r.head)
+		if rec.Type = r.mime; size == 0 {
+			rec.Type = digest.TypeEmpty
+		}
 	}
 	return rec
 }
@@ -279,7 +278,7 @@ func (o *observer) member(ctx context.Context, e *evidence.Entry) *tutela.Record
 	if r == nil {
 		return rec
 	}
-	sum, size, err := digest.Sum(&seen{ctx, r})
+	sum, size, err := digest.Sum(&seen{ctx: ctx, r: r})
 	rec = r.record(sum, size, err)
 	if r.wants == wantPicture && rec.Hashed {
 		r.look(ctx, rec)
@@ -290,15 +289,23 @@ func (o *observer) member(ctx context.Context, e *evidence.Entry) *tutela.Record
 
 // seen reads a content past see, and ends a long read when the scan ends.
 type seen struct {
-	ctx context.Context
-	r   *reading
+	ctx   context.Context
+	r     *reading
+	begun bool
 }
 
-func (s *seen) Read(p []byte) (int, error) {
+func (s *seen) Read(p []byte) (n int, err error) {
 	if s.ctx.Err() != nil {
 		return 0, context.Cause(s.ctx)
 	}
-	n, err := s.r.salvage.Read(p)
-	s.r.see(p[:n])
+	if s.begun {
+		n, err = s.r.salvage.Read(p)
+	} else if n, err = io.ReadAtLeast(s.r.salvage, p, min(len(p), digest.TypeBytes)); err == io.ErrUnexpectedEOF {
+		err = io.EOF // decompressors give little at a time; a type wants more
+	}
+	s.begun = true
+	if n > 0 {
+		s.r.see(p[:n])
+	}
 	return n, err
 }

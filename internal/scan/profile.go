@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"tutela"
-	"tutela/internal/digest"
 	"tutela/internal/evidence"
 	"tutela/internal/evidence/archive"
 	"tutela/internal/picture"
@@ -49,12 +48,12 @@ func (p Profile) visits(e *evidence.Entry) bool {
 	}
 }
 
-// wants says what is done with a content that begins with head.
-func (p Profile) wants(head []byte) want {
+// wants says what is done with a content of a type that begins with head.
+func (p Profile) wants(mime string, head []byte) want {
 	switch {
 	case p == Triage:
 		return wantNothing
-	case picture.IsPicture(digest.Type(head)):
+	case picture.IsPicture(mime):
 		return wantPicture
 	case archive.Detect(head) != "":
 		return wantArchive
