@@ -222,10 +222,10 @@ func (h *Hasher) read(active int) {
 }
 
 // take cuts from the spans what this round digests. While there is a crowd, that
-// is as much as the shortest has (those with nothing left but their last block
-// aside, lest a flood of tiny contents holds up a large one), and the others keep the rest for the next
+// is as much as the shortest has, and the others keep the rest for the next
 // round, where the lanes of streams that ended will have new ones: lanes that
-// went on without them would waste theirs.
+// went on without them would waste theirs. Those with nothing left but their
+// last block do not count, lest a flood of tiny contents holds up a large one.
 func (h *Hasher) take(active int) (parts [maximumLanes]span, total int) {
 	limit := arenaBytes
 	if h.crowded(active) {
