@@ -70,7 +70,7 @@ func text(t testing.TB, r tutela.Record) string {
 func testOddBytes(l *lab) {
 	id := l.one()
 	var records []*tutela.Record
-	for i, odd := range []string{"", "/", "\x00", "a\x00b", "\xff\xfe", "new\nline\r", "' OR 1=1 --", `%_\*?[`, "\U0010ffff", "\xed\xa0\x80", strings.Repeat("long/", 4000), "‮gnp.exe"} {
+	for i, odd := range []string{"", "/", "\x00", "a\x00b", "\xff\xfe", "new\nline\r", "' OR 1=1 --", `%_\*?[`, "\U0010ffff", "\xed\xa0\x80", strings.Repeat("long/", 4000), "\u202egnp.exe"} {
 		r := file("/"+odd, fmt.Sprint(i))
 		r.Volume, r.Type, r.Failure = odd, odd, odd
 		r.Chain = []tutela.Locator{{Layer: odd, At: odd}}

@@ -20,17 +20,16 @@ import (
 // zipMember is one member, from its central header or, where there is no
 // directory, from its local one.
 type zipMember struct {
-	name, extra    []byte
-	flags, method  uint16
-	date, clock    uint16
-	crc            uint32
-	compressed     int64 // bytes; -1 if not told
-	size           int64 // bytes; -1 if not told
-	header         int64 // of the local header, from the beginning of the archive
-	attributes     uint32
-	unix           bool
-	checkable      bool // crc and size are told
-	localNameBytes int
+	name, extra   []byte
+	flags, method uint16
+	date, clock   uint16
+	crc           uint32
+	compressed    int64 // bytes; -1 if not told
+	size          int64 // bytes; -1 if not told
+	header        int64 // of the local header, from the beginning of the archive
+	attributes    uint32
+	unix          bool
+	checkable     bool // crc and size are told
 }
 
 // Flags of a member (4.4.4).

@@ -261,7 +261,7 @@ func (v *Reader) inCase() error {
 		return err // "Media": null is a case without media
 	}
 	if t != json.Delim('[') {
-		return errors.New("Media is not a list")
+		return errors.New(`"Media" is not a list`)
 	}
 	v.depth = inCaseMedia
 	return nil
