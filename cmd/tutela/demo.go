@@ -51,8 +51,8 @@ type demonstration struct {
 }
 
 func (c *demoCommand) prepare(a *app) (*demonstration, error) {
-	if a.json || a.folder != "" {
-		return nil, misuse("demo takes neither --json nor --lab")
+	if a.json {
+		return nil, misuse("demo tells a story; it has no --json")
 	}
 	dir := c.Dir
 	var err error

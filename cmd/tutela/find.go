@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
+	"slices"
 	"strings"
 
 	"tutela"
@@ -23,7 +26,7 @@ type findCommand struct {
 	Name    string `help:"Last part of the path, with * ? and []; upper or lower case." placeholder:"GLOB"`
 	Mime    string `help:"Type by content: image/png, or image/ for all pictures." placeholder:"TYPE"`
 	SHA256  string `name:"sha256" help:"Content with this digest." placeholder:"HEX"`
-	Near    string `help:"Pictures that look like this one: a PDQ hash or a picture file." placeholder:"PDQ|FILE"`
+	Near    string `help:"Pictures that look like this one, the nearest first: a PDQ hash or a picture file." placeholder:"PDQ|FILE"`
 	Radius  int    `help:"With --near: at most so many of 256 bits differ, 0 to 31." default:"31"`
 	Finding string `help:"Items with this finding: encrypted, damaged, unsupported …" placeholder:"CODE"`
 	Scan    int    `help:"With --exhibit: this scan. Default: the newest." placeholder:"N"`
@@ -43,8 +46,12 @@ func (c *findCommand) Run(a *app) error {
 	if err := c.known(a, l); err != nil {
 		return err
 	}
+	hits := l.Catalog.Find(a.ctx, query)
+	if query.Near != nil {
+		hits = nearestFirst(hits, c.Limit)
+	}
 	found := 0
-	for hit, err := range l.Catalog.Find(a.ctx, query) {
+	for hit, err := range hits {
 		if errors.Is(err, catalog.ErrQuery) {
 			return misuse("%v", err)
 		}
@@ -64,6 +71,27 @@ func (c *findCommand) Run(a *app) error {
 	return nil
 }
 
+// nearestFirst orders what looks alike by how much it does, and keeps at most
+// limit of it; 0 keeps all.
+func nearestFirst(hits iter.Seq2[catalog.Hit, error], limit int) iter.Seq2[catalog.Hit, error] {
+	return func(yield func(catalog.Hit, error) bool) {
+		all, err := collect(hits)
+		if err != nil {
+			yield(catalog.Hit{}, err)
+			return
+		}
+		slices.SortStableFunc(all, func(a, b catalog.Hit) int { return cmp.Compare(a.Distance, b.Distance) })
+		if limit > 0 {
+			all = all[:min(limit, len(all))]
+		}
+		for _, hit := range all {
+			if !yield(hit, nil) {
+				return
+			}
+		}
+	}
+}
+
 // known tells a name that does not exist from one under which nothing is found.
 func (c *findCommand) known(a *app, l *lab.Lab) (err error) {
 	if c.Case != "" {
@@ -76,6 +104,9 @@ func (c *findCommand) known(a *app, l *lab.Lab) (err error) {
 }
 
 func (c *findCommand) query() (catalog.Query, error) {
+	if c.Limit < 0 {
+		return catalog.Query{}, misuse("--limit %d: a number from 1, or 0 for all", c.Limit)
+	}
 	q := catalog.Query{
 		Case: c.Case, Exhibit: c.Exhibit, Scan: c.Scan, Match: catalog.MatchFilter(c.Match),
 		Name: c.Name, MIME: c.Mime, Finding: c.Finding, Limit: c.Limit,
@@ -99,7 +130,7 @@ func (c *findCommand) query() (catalog.Query, error) {
 		if err != nil {
 			return q, err
 		}
-		q.Near = &catalog.Near{PDQ: hash, Radius: c.Radius}
+		q.Near, q.Limit = &catalog.Near{PDQ: hash, Radius: c.Radius}, 0 // limited when the nearest are known
 	}
 	return q, nil
 }
