@@ -28,12 +28,20 @@ func (a *account) advance(pos int64) error {
 	return r.checkExpanded()
 }
 
+// memberCost is what a member counts beside its content, in bytes, where an
+// archive is held to its proportions: a record costs about as much, and archives
+// in archives can name a million empty files in a few thousand bytes. No archive
+// names a member in less than 46 bytes, so this alone stays far below the ratio
+// of a bomb.
+const memberCost = 1 << 10
+
 func (r *root) checkExpanded() error {
 	if r.spent == nil && r.expanded > r.limits.ExpandedBytes {
 		r.spent = &Error{tutela.FindingLimit, fmt.Errorf("more than %d bytes come out of one file; the rest was left", r.limits.ExpandedBytes)}
 	}
 	// Divided, because the product could overflow.
-	if r.spent == nil && r.expanded > r.limits.RatioAfter && r.expanded/r.limits.Ratio > r.size {
+	counted := r.expanded + r.entries*memberCost
+	if r.spent == nil && counted > r.limits.RatioAfter && counted/r.limits.Ratio > r.size {
 		r.spent = &Error{tutela.FindingBomb, fmt.Errorf("%d bytes expanded to more than %d times their size; the rest was left", r.size, r.limits.Ratio)}
 	}
 	if r.spent == nil {

@@ -144,6 +144,27 @@ func TestBombStops(t *testing.T) {
 	}
 }
 
+// Archives in archives that name a million empty files are a bomb too, though
+// hardly a byte comes out of them.
+func TestFanOutIsABomb(t *testing.T) {
+	content := makeZip(t, zip.Deflate, manyFiles(40, "")...)
+	for range 3 {
+		content = makeZip(t, zip.Deflate, manyFiles(40, string(content))...)
+	}
+	got := expand(t, content, evidence.Limits{RatioAfter: 1 << 20})
+	if got.findings[tutela.FindingBomb] == 0 || len(got.paths) > 20_000 {
+		t.Errorf("%d members of an archive of %d bytes, findings %v", len(got.paths), len(content), got.findings)
+	}
+}
+
+func manyFiles(n int, content string) []file {
+	files := make([]file, n)
+	for i := range files {
+		files[i] = file{fmt.Sprintf("%d.zip", i), content}
+	}
+	return files
+}
+
 func TestExpandedBytesAndMemberBytesAreLimits(t *testing.T) {
 	content := makeZip(t, zip.Store, file{"a", strings.Repeat("a", 600)}, file{"b", strings.Repeat("b", 600)}, file{"c", "c"})
 	got := expand(t, content, evidence.Limits{ExpandedBytes: 1000})

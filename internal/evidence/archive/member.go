@@ -48,6 +48,7 @@ func (l *listing) next() error {
 	}
 	l.entries++
 	l.number++
+	_ = l.checkExpanded() // what is left of the members says so
 	return nil
 }
 
