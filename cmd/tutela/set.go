@@ -56,6 +56,9 @@ func (c *setImport) Run(a *app) error {
 	if err := c.record(a, l, version, report); err != nil {
 		return err
 	}
+	if hashset.Format(version.Format).KnownGood() && version.Status != tutela.KnownGood {
+		fmt.Fprintf(a.errs, "tutela: note: %s lists files that are known and harmless; as %s, each of them will be reported\n", version.Format, version.Status)
+	}
 	return c.print(a, version, report)
 }
 
