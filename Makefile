@@ -23,7 +23,7 @@ race: ## run every test under the race detector (needs a C compiler)
 fuzz: ## fuzz each parser of foreign bytes for FUZZTIME (30s)
 	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's|/[^/]*_test.go:[0-9]+:func | |' | while read -r pkg target; do \
 		echo "== $$pkg $$target"; \
-		$(GO) test "$$pkg" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+		$(GO) test "$$pkg" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x || exit 1; \
 	done
 
 bench: ## measure against the tools people use today; one table of ratios
