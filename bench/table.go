@@ -159,6 +159,35 @@ func (t *table) writePage(path string) error {
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
+// What stands between the marks in the README is this run's too.
+const (
+	readmePath  = "README.md"
+	readmeBegin = "<!-- bench:begin -->\n"
+	readmeEnd   = "<!-- bench:end -->\n"
+)
+
+// writeReadme replaces the table in the README.
+func (t *table) writeReadme(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, begun := strings.Cut(string(text), readmeBegin)
+	_, after, ended := strings.Cut(rest, readmeEnd)
+	if !begun || !ended {
+		return fmt.Errorf("%s: the marks of the table are not there", path)
+	}
+	rows, _ := t.body()
+	var b strings.Builder
+	markdown(&b, heading, rows)
+	b.WriteString("\nOne run of `make bench`:\n\n")
+	for _, line := range t.facts() {
+		fmt.Fprintf(&b, "- %s\n", line)
+	}
+	b.WriteString("\nWhat each process took, and how it is measured: [benchmarks](" + pagePath + ").\n")
+	return os.WriteFile(path, []byte(before+readmeBegin+b.String()+readmeEnd+after), 0o644)
+}
+
 func markdown(b *strings.Builder, heading []string, rows [][]string) {
 	rule := make([]string, len(heading))
 	for i := range rule {
