@@ -3,11 +3,11 @@ package catalog
 import (
 	"bytes"
 	"fmt"
-	"math/bits"
 	"path"
 	"strings"
 
 	"tutela"
+	"tutela/internal/pdq"
 )
 
 // Query describes locations. Every field that is set must fit; the zero Query
@@ -37,11 +37,11 @@ type Near struct {
 
 // MaxRadius is the largest distance of a near search, in bits: what the PDQ
 // authors call a match ends at 31.
-const MaxRadius = 31
+const MaxRadius = pdq.MaxRadius
 
 // MinQuality is the PDQ quality below which a picture is never near another:
 // flat pictures all look alike.
-const MinQuality = 50
+const MinQuality = pdq.MinQuality
 
 // MatchFilter chooses by what a location met in the match run that is shown.
 type MatchFilter string
@@ -145,13 +145,7 @@ func (n *Near) fits(p *tutela.Perceptual) bool {
 }
 
 // Distance is the number of bits, 0 to 256, in which a hash differs.
-func (n *Near) Distance(p tutela.PDQ) int {
-	d := 0
-	for i := range p {
-		d += bits.OnesCount8(p[i] ^ n.PDQ[i])
-	}
-	return d
-}
+func (n *Near) Distance(p tutela.PDQ) int { return pdq.Distance(n.PDQ, p) }
 
 // FitsMIME reports whether a type is the wanted one, or begins with it where
 // that ends in a slash. The empty wanted fits all.

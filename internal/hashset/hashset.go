@@ -21,6 +21,7 @@ import (
 
 	"tutela"
 	"tutela/internal/hashset/csv"
+	"tutela/internal/pdq"
 )
 
 // Reader gives the assertions of one source in its order. Next must return
@@ -57,8 +58,8 @@ func ParseMapping(s string) (Mapping, error) { return csv.ParseMapping(s) }
 
 // Matching rules (PDQ's authors recommend both; ThreatExchange, hashing.pdf).
 const (
-	MinQuality = 50 // hashes of poorer pictures are not matched
-	MaxRadius  = 31 // bits within which two pictures are alike
+	MinQuality = pdq.MinQuality // hashes of poorer pictures are not matched
+	MaxRadius  = pdq.MaxRadius  // bits within which two pictures are alike
 )
 
 // Errors of compiled files.

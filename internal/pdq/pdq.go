@@ -113,6 +113,13 @@ func Dihedral(l *Luma) (hashes [8]tutela.PDQ, quality int) {
 	return hashes, quality
 }
 
+// What counts as alike (PDQ's authors recommend both; ThreatExchange,
+// hashing.pdf).
+const (
+	MinQuality = 50 // hashes of poorer pictures are not matched: flat pictures all look alike
+	MaxRadius  = 31 // bits in which the hashes of two pictures that are alike may differ
+)
+
 // Distance is how many of the 256 bits differ. Two hashes match at 31 or less.
 func Distance(a, b tutela.PDQ) (d int) {
 	for i := 0; i < len(a); i += 8 {
