@@ -4,7 +4,6 @@
 GO      ?= go
 export CGO_ENABLED = 0
 FUZZTIME ?= 30s
-BENCH_PACKAGE = ./bench
 
 .DEFAULT_GOAL := help
 
@@ -27,7 +26,7 @@ fuzz: ## fuzz each parser of foreign bytes for FUZZTIME (30s)
 	done
 
 bench: ## measure against the tools people use today; one table of ratios
-	$(GO) run $(BENCH_PACKAGE)
+	$(GO) run ./bench
 
 lint: vet staticcheck vulnerabilities generated cross ## all checks that are not tests
 

@@ -1,6 +1,7 @@
 package tutela
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -20,4 +21,12 @@ func printablePrefix(raw []byte) int {
 		return 0
 	}
 	return n
+}
+
+// ShellWord writes a name as it can be typed into a POSIX shell as one word.
+func ShellWord(name string) string {
+	if name != "" && !strings.ContainsAny(name, " \t\n'\"\\$&|;<>()*?[]{}~#!`") {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }

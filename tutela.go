@@ -12,7 +12,6 @@
 package tutela
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -242,15 +241,4 @@ func printable(raw []byte) bool {
 		raw = raw[n:]
 	}
 	return true
-}
-
-// Extension is the part of the last path element after its last dot, lower
-// case, without the dot; empty where there is none.
-func (r *Record) Extension() string {
-	name := r.Path[bytes.LastIndexByte(r.Path, '/')+1:]
-	dot := bytes.LastIndexByte(name, '.')
-	if dot <= 0 {
-		return ""
-	}
-	return strings.ToLower(string(name[dot+1:]))
 }

@@ -127,8 +127,8 @@ func TestMeter(t *testing.T) {
 
 func TestWord(t *testing.T) {
 	for name, want := range map[string]string{"7-B": "7-B", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "$x": "'$x'"} {
-		if got := word(name); got != want {
-			t.Errorf("word(%q) is %s, want %s", name, got, want)
+		if got := tutela.ShellWord(name); got != want {
+			t.Errorf("tutela.ShellWord(%q) is %s, want %s", name, got, want)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (c *authorityAdd) Run(a *app) error {
 		return err
 	}
 	if _, err := l.Catalog.Authority(a.ctx, c.Reference); err == nil {
-		return hint(fmt.Errorf("authority %s is there already", c.Reference), "tutela authority show %s", word(c.Reference))
+		return hint(fmt.Errorf("authority %s is there already", c.Reference), "tutela authority show %s", tutela.ShellWord(c.Reference))
 	}
 	if err := record(a, l, tutela.EventAuthorityAdd, tutela.Event{Case: c.Case, Authority: c.Reference}, added); err != nil {
 		return err

@@ -35,14 +35,14 @@ func (c *caseOpen) Run(a *app) error {
 		return err
 	}
 	if _, err := l.Catalog.Case(a.ctx, c.Number); err == nil {
-		return hint(fmt.Errorf("case %s is there already", c.Number), "tutela case show %s", word(c.Number))
+		return hint(fmt.Errorf("case %s is there already", c.Number), "tutela case show %s", tutela.ShellWord(c.Number))
 	}
 	opened := tutela.Case{Number: c.Number, Title: c.Title, Lead: c.Lead, Status: tutela.CaseOpen, Opened: now()}
 	if err := record(a, l, tutela.EventCaseOpen, tutela.Event{Case: c.Number}, opened); err != nil {
 		return err
 	}
 	return a.print(caseLine(opened), func(w io.Writer) {
-		fmt.Fprintf(w, "Case %s is open.\nNext: tutela exhibit add LABEL --case %s\n", c.Number, word(c.Number))
+		fmt.Fprintf(w, "Case %s is open.\nNext: tutela exhibit add LABEL --case %s\n", c.Number, tutela.ShellWord(c.Number))
 	})
 }
 
@@ -136,7 +136,7 @@ func (c *caseClose) Run(a *app) error {
 func findCase(a *app, l *lab.Lab, number string) (tutela.Case, error) {
 	found, err := l.Catalog.Case(a.ctx, number)
 	if errors.Is(err, catalog.ErrNotFound) {
-		return found, hint(fmt.Errorf("there is no case %s", number), "tutela case list, or tutela case open %s --title TITLE", word(number))
+		return found, hint(fmt.Errorf("there is no case %s", number), "tutela case list, or tutela case open %s --title TITLE", tutela.ShellWord(number))
 	}
 	return found, err
 }
@@ -198,12 +198,4 @@ func newName(what, name string) error {
 		return misuse("%s %q: it must be printable text of at most 200 bytes without space around it", what, name)
 	}
 	return nil
-}
-
-// word is a name as it can be typed into a shell.
-func word(name string) string {
-	if name != "" && !strings.ContainsAny(name, " '\"\\$&|;<>()*?[]{}~#!`") {
-		return name
-	}
-	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"tutela"
 	"tutela/internal/demo"
 	"tutela/internal/pdq"
 	"tutela/internal/picture"
@@ -77,7 +78,7 @@ func (d *demonstration) tell(format string, args ...any) {
 func (d *demonstration) run(want int, args ...string) error {
 	var words []string
 	for _, arg := range args {
-		words = append(words, word(arg))
+		words = append(words, tutela.ShellWord(arg))
 	}
 	fmt.Fprintf(d.out, "\n  $ tutela %s\n", strings.Join(words, " "))
 	var text bytes.Buffer
@@ -115,7 +116,7 @@ func hashDrawing(img image.Image) (hash string, quality int) {
 
 func (d *demonstration) openLab() error {
 	d.tell("2. A lab: signing keys, a ledger, a catalogue. A case, two exhibits, two hash sets.")
-	fmt.Fprintf(d.out, "\n  $ tutela init %s --agency 'Example Police' --country BE\n", word(d.lab))
+	fmt.Fprintf(d.out, "\n  $ tutela init %s --agency 'Example Police' --country BE\n", tutela.ShellWord(d.lab))
 	var errs bytes.Buffer
 	if code := run(d.ctx, []string{"--actor", "examiner", "init", d.lab, "--agency", "Example Police", "--country", "BE"}, io.Discard, &errs); code != exitOK {
 		return fmt.Errorf("demo: tutela init: %s", errs.String())

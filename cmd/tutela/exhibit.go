@@ -42,7 +42,7 @@ func (c *exhibitAdd) Run(a *app) error {
 		return err
 	}
 	if _, err := l.Catalog.Exhibit(a.ctx, c.Label); err == nil {
-		return hint(fmt.Errorf("exhibit %s is there already", c.Label), "tutela exhibit show %s", word(c.Label))
+		return hint(fmt.Errorf("exhibit %s is there already", c.Label), "tutela exhibit show %s", tutela.ShellWord(c.Label))
 	}
 	if err := l.AddExhibitSeed(c.Label); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (c *exhibitAdd) Run(a *app) error {
 	}
 	return a.print(exhibitLine(added), func(w io.Writer) {
 		fmt.Fprintf(w, "Exhibit %s belongs to case %s.\n", c.Label, c.Case)
-		fmt.Fprintf(w, "Next: tutela scan %s PATH (under an authority: tutela authority list --case %s)\n", word(c.Label), word(c.Case))
+		fmt.Fprintf(w, "Next: tutela scan %s PATH (under an authority: tutela authority list --case %s)\n", tutela.ShellWord(c.Label), tutela.ShellWord(c.Case))
 	})
 }
 
@@ -159,7 +159,7 @@ func (c *exhibitTransfer) Run(a *app) error {
 func findExhibit(a *app, l *lab.Lab, label string) (tutela.Exhibit, error) {
 	e, err := l.Catalog.Exhibit(a.ctx, label)
 	if errors.Is(err, catalog.ErrNotFound) {
-		return e, hint(fmt.Errorf("there is no exhibit %s", label), "tutela exhibit list, or tutela exhibit add %s --case N", word(label))
+		return e, hint(fmt.Errorf("there is no exhibit %s", label), "tutela exhibit list, or tutela exhibit add %s --case N", tutela.ShellWord(label))
 	}
 	return e, err
 }

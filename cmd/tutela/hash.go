@@ -61,9 +61,6 @@ func (c *hashCommand) Run(a *app) error {
 	return nil
 }
 
-// typeBytes is what telling a type by content wants to see.
-const typeBytes = 3072
-
 func hashOne(a *app, name string) error {
 	// Asked before it is opened: opening a pipe waits for a writer.
 	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
@@ -74,7 +71,7 @@ func hashOne(a *app, name string) error {
 		return err
 	}
 	defer f.Close()
-	head := make([]byte, typeBytes)
+	head := make([]byte, digest.TypeBytes)
 	n, err := io.ReadFull(f, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return err

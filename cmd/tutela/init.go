@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"tutela"
 	"tutela/internal/lab"
 )
 
@@ -29,7 +30,7 @@ func (c *initCommand) Run(a *app) error {
 	}
 	err := lab.Init(a.ctx, c.Dir, lab.Config{Agency: c.Agency, Country: c.Country}, a.actor)
 	if errors.Is(err, lab.ErrNotEmpty) {
-		return hint(err, "name a new folder: tutela init DIR --agency %s --country %s", word(c.Agency), c.Country)
+		return hint(err, "name a new folder: tutela init DIR --agency %s --country %s", tutela.ShellWord(c.Agency), c.Country)
 	}
 	if err != nil {
 		return err

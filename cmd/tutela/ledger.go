@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"tutela"
-	"tutela/internal/authority"
 	"tutela/internal/catalog"
 	"tutela/internal/evidence/survey"
 	"tutela/internal/lab"
@@ -220,7 +219,7 @@ func (c *ledgerProve) scan(a *app, l *lab.Lab) (*catalog.Scan, error) {
 	if s := lastSealed(scans); s != nil && c.Scan == 0 {
 		return s, nil
 	}
-	return nil, hint(fmt.Errorf("exhibit %s has no such sealed scan", c.Exhibit), "tutela exhibit show %s", word(c.Exhibit))
+	return nil, hint(fmt.Errorf("exhibit %s has no such sealed scan", c.Exhibit), "tutela exhibit show %s", tutela.ShellWord(c.Exhibit))
 }
 
 func proofLine(p *lab.Proof) any {
@@ -286,7 +285,7 @@ func (c *ledgerRescan) Run(a *app) error {
 	}
 	sealed := lastSealed(scans)
 	if sealed == nil {
-		return hint(fmt.Errorf("exhibit %s has no sealed scan to hold the evidence against", c.Exhibit), "tutela scan %s PATH", word(c.Exhibit))
+		return hint(fmt.Errorf("exhibit %s has no sealed scan to hold the evidence against", c.Exhibit), "tutela scan %s PATH", tutela.ShellWord(c.Exhibit))
 	}
 	seized, err := survey.Open(c.Path)
 	if err != nil {
@@ -297,13 +296,7 @@ func (c *ledgerRescan) Run(a *app) error {
 }
 
 func (c *ledgerRescan) rescan(a *app, l *lab.Lab, s catalog.Scan, seized *survey.Survey) error {
-	detail, err := tutela.EncodeDetail(access{"rescan", s.Number})
-	if err != nil {
-		return err
-	}
-	grant, err := authority.NewOffice(l.Catalog, l, nil).Grant(a.ctx, authority.Request{
-		Actor: a.actor, Action: tutela.ActionRescan, Exhibit: s.Exhibit, Reference: c.Authority, Event: tutela.EventAccess, Detail: detail,
-	})
+	grant, err := grantAccess(a, l, s, tutela.ActionRescan, c.Authority)
 	if err != nil {
 		return err
 	}

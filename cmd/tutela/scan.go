@@ -102,7 +102,7 @@ func (c *scanCommand) scan(a *app, l *lab.Lab, seized *survey.Survey, start tute
 	watch.stop()
 	if err != nil {
 		if a.ctx.Err() != nil {
-			return &hinted{err: err, hint: fmt.Sprintf("nothing is lost; continue with: tutela scan %s %s", word(start.Exhibit), word(c.Path[0])), code: exitInterrupted}
+			return &hinted{err: err, hint: fmt.Sprintf("nothing is lost; continue with: tutela scan %s %s", tutela.ShellWord(start.Exhibit), tutela.ShellWord(c.Path[0])), code: exitInterrupted}
 		}
 		return err
 	}
@@ -156,10 +156,10 @@ func (c *scanCommand) summarise(a *app, start tutela.ScanStart, sum scan.Summary
 			"Alerts", term.Count(sum.Alerts), "Of interest", term.Count(sum.OfInterest), "Known good", term.Count(sum.KnownGood),
 			"Unreadable", term.Count(sum.Unreadable), "Root", sum.Root.String(), "Log entry", term.Count(sum.LogIndex))
 		if sum.Alerts > 0 {
-			fmt.Fprintf(w, "Next: tutela find --exhibit %s --match alert\n", word(start.Exhibit))
+			fmt.Fprintf(w, "Next: tutela find --exhibit %s --match alert\n", tutela.ShellWord(start.Exhibit))
 		}
 		if sum.Unreadable > 0 {
-			fmt.Fprintf(w, "What could not be read: tutela find --exhibit %s --finding unreadable (or read-error, damaged, truncated, unsupported, encrypted, bomb, limit)\n", word(start.Exhibit))
+			fmt.Fprintf(w, "What could not be read: tutela find --exhibit %s --finding unreadable (or read-error, damaged, truncated, unsupported, encrypted, bomb, limit)\n", tutela.ShellWord(start.Exhibit))
 		}
 	})
 	if err == nil && sum.Unreadable > 0 {
@@ -243,7 +243,7 @@ func (c *rematchCommand) scans(a *app, l *lab.Lab) ([]catalog.Scan, error) {
 		if s := lastSealed(scans); s != nil {
 			newest = append(newest, *s)
 		} else if len(c.Exhibit) > 0 {
-			return nil, hint(fmt.Errorf("exhibit %s has no sealed scan", label), "tutela scan %s PATH", word(label))
+			return nil, hint(fmt.Errorf("exhibit %s has no sealed scan", label), "tutela scan %s PATH", tutela.ShellWord(label))
 		}
 	}
 	return newest, nil
@@ -264,14 +264,19 @@ type access struct {
 	Number int    `json:"number"`
 }
 
-func (c *rematchCommand) rematch(a *app, l *lab.Lab, s catalog.Scan, sets scan.Matcher) error {
-	detail, err := tutela.EncodeDetail(access{"rematch", s.Number})
+// grantAccess asks for permission to do something with a scan that is there.
+func grantAccess(a *app, l *lab.Lab, s catalog.Scan, action tutela.Action, reference string) (granted authority.Grant, err error) {
+	detail, err := tutela.EncodeDetail(access{string(action), s.Number})
 	if err != nil {
-		return err
+		return granted, err
 	}
-	grant, err := authority.NewOffice(l.Catalog, l, nil).Grant(a.ctx, authority.Request{
-		Actor: a.actor, Action: tutela.ActionRematch, Exhibit: s.Exhibit, Reference: c.Authority, Event: tutela.EventAccess, Detail: detail,
+	return authority.NewOffice(l.Catalog, l, nil).Grant(a.ctx, authority.Request{
+		Actor: a.actor, Action: action, Exhibit: s.Exhibit, Reference: reference, Event: tutela.EventAccess, Detail: detail,
 	})
+}
+
+func (c *rematchCommand) rematch(a *app, l *lab.Lab, s catalog.Scan, sets scan.Matcher) error {
+	grant, err := grantAccess(a, l, s, tutela.ActionRematch, c.Authority)
 	if err != nil {
 		return err
 	}

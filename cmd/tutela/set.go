@@ -192,24 +192,28 @@ func (c *setShow) Run(a *app) error {
 		return err
 	}
 	defer l.Close()
-	all, err := l.Sets.List()
+	versions, err := versionsOf(l, c.Name)
 	if err != nil {
 		return err
-	}
-	versions := versionsOf(all, c.Name)
-	if len(versions) == 0 {
-		return noSet(c.Name)
 	}
 	return listSets(a, versions)
 }
 
-func versionsOf(all []hashset.Listed, name string) (versions []hashset.Listed) {
+// versionsOf lists every version of a set, of which there must be one.
+func versionsOf(l *lab.Lab, name string) (versions []hashset.Listed, err error) {
+	all, err := l.Sets.List()
+	if err != nil {
+		return nil, err
+	}
 	for _, s := range all {
 		if s.Name == name {
 			versions = append(versions, s)
 		}
 	}
-	return versions
+	if len(versions) == 0 {
+		return nil, noSet(name)
+	}
+	return versions, nil
 }
 
 func noSet(name string) error { return hint(fmt.Errorf("there is no set %s", name), "tutela set list") }
@@ -322,13 +326,9 @@ func (c *setRemove) Run(a *app) error {
 		return err
 	}
 	defer l.Close()
-	all, err := l.Sets.List()
+	versions, err := versionsOf(l, c.Name)
 	if err != nil {
 		return err
-	}
-	versions := versionsOf(all, c.Name)
-	if len(versions) == 0 {
-		return noSet(c.Name)
 	}
 	err = record(a, l, tutela.EventSetRemove, tutela.Event{}, tutela.SetRemove{Name: c.Name, Reason: c.Reason})
 	if err != nil && !errors.Is(err, catalog.ErrNotFound) {

@@ -212,15 +212,7 @@ func explain(req Request, exhibit tutela.Exhibit, why []string) string {
 
 func hint(req Request, exhibit tutela.Exhibit) string {
 	return fmt.Sprintf("tutela authority add --case %s --kind search-warrant --reference REF --issuer COURT --until DATE --exhibit %s --action %s",
-		quoted(exhibit.Case), quoted(req.Exhibit), req.Action)
-}
-
-// quoted makes a word safe to paste into a shell.
-func quoted(word string) string {
-	if word != "" && !strings.ContainsAny(word, " \t\n'\"\\$&|;<>()*?[]{}~#!`") {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		tutela.ShellWord(exhibit.Case), tutela.ShellWord(req.Exhibit), req.Action)
 }
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -21,7 +21,6 @@ package lab
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -157,7 +156,10 @@ func refuseFilled(dir string) error {
 
 // begin makes the agency log with its first event, and an empty catalogue.
 func begin(ctx context.Context, dir string, c Config, keys *ledger.Keys, actor string) error {
-	detail, err := json.Marshal(map[string]string{"agency": c.Agency, "country": c.Country})
+	detail, err := tutela.EncodeDetail(struct {
+		Agency  string `json:"agency"`
+		Country string `json:"country"`
+	}{c.Agency, c.Country})
 	if err != nil {
 		return err
 	}
@@ -320,9 +322,6 @@ func (l *Lab) RecordAll(ctx context.Context, events ...tutela.Event) ([]uint64, 
 	}
 	return indices, nil
 }
-
-// Actor is who acts in this lab, as the ledger will say.
-func (l *Lab) Actor() string { return l.actor }
 
 // Close gives everything back. It is safe on a lab that is half open.
 func (l *Lab) Close() error {
