@@ -3,6 +3,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -167,6 +168,47 @@ func testVerifySees(t *testing.T, dir string, keys *Keys) {
 	}
 	if found, err := r.Verify(t.Context()); err != nil || len(found) > 0 {
 		t.Errorf("verify after putting everything back: %v, %v", found, err)
+	}
+}
+
+// What a killed or running writer leaves beside the tiles is no sign that
+// somebody changed the log; a tile that disagrees below the head is.
+func TestVerifyBesideAWriter(t *testing.T) {
+	l, dir, keys := newLog(t)
+	appendEvents(t, l, 0, 3)
+	l.Close()
+	tiles := filepath.Join(dir, tilesName, "tile", "0", "000.p")
+	whole, err := os.ReadFile(filepath.Join(tiles, "3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		content []byte
+		agrees  bool
+	}{
+		{"7959402523", []byte("half a ti"), true}, // a temporary file
+		{"4", append(bytes.Clone(whole), make([]byte, 32)...), true},
+		{"4", append(make([]byte, 32), whole...), false},
+		{"2", whole, false},
+	} {
+		name := filepath.Join(tiles, c.name)
+		before, beforeErr := os.ReadFile(name)
+		if err := os.WriteFile(name, c.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := ReadLog(dir, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found, err := r.Verify(t.Context()); err != nil || (len(found) == 0) != c.agrees {
+			t.Errorf("%s of %d bytes: %v, %v; agrees: %v", c.name, len(c.content), found, err, c.agrees)
+		}
+		if os.Remove(name); beforeErr == nil {
+			if err := os.WriteFile(name, before, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
