@@ -34,6 +34,7 @@ var law = []room{
 
 	// 1: what was seized, read-only
 	{name: "internal/evidence", may: []string{""}, readOnly: true},
+	{name: "internal/evidencetest", may: []string{"", "internal/evidence"}},
 	// 2, 3: one read, many digests; pictures
 	{name: "internal/digest", may: []string{""}},
 	{name: "internal/pdq", may: []string{""}, modules: []string{}},

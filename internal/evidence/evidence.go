@@ -14,6 +14,7 @@
 package evidence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -40,6 +41,18 @@ type FileSystem interface {
 	Walk(ctx context.Context, limits Limits, visit func(*Entry) error) error
 }
 
+// FreeSpace is a FileSystem that can tell which bytes of its volume belong to
+// nothing. Deleted files lie there, and what is left of others.
+type FreeSpace interface {
+	FileSystem
+	// Free visits the stretches that the file system's own map calls free, in
+	// bytes from the beginning of the volume, ascending, joined where they
+	// touch, inside the source. It must return the first error of visit
+	// unchanged; where the map cannot be read it returns an error, and what
+	// it has visited until then stands.
+	Free(ctx context.Context, visit func(tutela.Run) error) error
+}
+
 // Content is the bytes of one entry, forward only. Where random access costs
 // nothing, the value is an io.ReaderAt too.
 type Content interface {
@@ -56,8 +69,16 @@ type Entry struct {
 	State    tutela.State
 	Size     int64 // bytes; -1 where only reading tells
 	Times    tutela.Times
-	Runs     []tutela.Run // where the content lies in the source, if it lies there as it is
 	Findings []tutela.Finding
+
+	// Runs says where the content lies in the source, if it lies there as it
+	// is: without holes, and nothing for what is compressed, encrypted or held
+	// in the metadata. Where the lengths add up to Size, the runs in their
+	// order are the content, and may be read in place of Open.
+	Runs []tutela.Run
+	// Slack are the bytes between the end of the content and the end of what
+	// the file system gave it. Most readers have one stretch or none.
+	Slack []tutela.Run
 
 	// Open begins to read the content. It is nil when there is none to read
 	// (links, devices); an error from it makes the record unreadable. It must
@@ -95,6 +116,21 @@ func DefaultLimits() Limits {
 		NameBytes:      4 << 10,
 		EntriesPerRoot: 10e6,
 		DeletedFactor:  2,
+	}
+}
+
+// WithDefaults is l with the default in place of every zero.
+func (l Limits) WithDefaults() Limits {
+	d := DefaultLimits()
+	return Limits{
+		MemberBytes:    cmp.Or(l.MemberBytes, d.MemberBytes),
+		ExpandedBytes:  cmp.Or(l.ExpandedBytes, d.ExpandedBytes),
+		Ratio:          cmp.Or(l.Ratio, d.Ratio),
+		RatioAfter:     cmp.Or(l.RatioAfter, d.RatioAfter),
+		Nesting:        cmp.Or(l.Nesting, d.Nesting),
+		NameBytes:      cmp.Or(l.NameBytes, d.NameBytes),
+		EntriesPerRoot: cmp.Or(l.EntriesPerRoot, d.EntriesPerRoot),
+		DeletedFactor:  cmp.Or(l.DeletedFactor, d.DeletedFactor),
 	}
 }
 

@@ -19,7 +19,6 @@
 package archive
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,19 +86,7 @@ type Expander struct {
 // New is an Expander whose limits hold for each call of Expand, across all
 // nesting.
 func New(limits evidence.Limits, spool Spool) *Expander {
-	return &Expander{withDefaults(limits), spool}
-}
-
-func withDefaults(l evidence.Limits) evidence.Limits {
-	d := evidence.DefaultLimits()
-	l.MemberBytes = cmp.Or(l.MemberBytes, d.MemberBytes)
-	l.ExpandedBytes = cmp.Or(l.ExpandedBytes, d.ExpandedBytes)
-	l.Ratio = cmp.Or(l.Ratio, d.Ratio)
-	l.RatioAfter = cmp.Or(l.RatioAfter, d.RatioAfter)
-	l.Nesting = cmp.Or(l.Nesting, d.Nesting)
-	l.NameBytes = cmp.Or(l.NameBytes, d.NameBytes)
-	l.EntriesPerRoot = cmp.Or(l.EntriesPerRoot, d.EntriesPerRoot)
-	return l
+	return &Expander{limits.WithDefaults(), spool}
 }
 
 // Expand visits every member of the archive in content, size bytes long, in

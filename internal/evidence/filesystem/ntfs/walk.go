@@ -58,13 +58,7 @@ func (fs *FileSystem) Walk(ctx context.Context, limits evidence.Limits, visit fu
 }
 
 func newWalker(fs *FileSystem, limits evidence.Limits, visit func(*evidence.Entry) error) *walker {
-	defaults := evidence.DefaultLimits()
-	if limits.NameBytes <= 0 {
-		limits.NameBytes = defaults.NameBytes
-	}
-	if limits.DeletedFactor <= 0 {
-		limits.DeletedFactor = defaults.DeletedFactor
-	}
+	limits = limits.WithDefaults()
 	heads := make([]head, fs.mft.records)
 	return &walker{
 		fs: fs, limits: limits, visit: visit,
