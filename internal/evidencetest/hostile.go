@@ -120,6 +120,14 @@ func hostileFree(t testing.TB, fs evidence.FreeSpace, size int64) {
 // tries more of them.
 func Mutants(t *testing.T, open Open, image []byte, hot ...tutela.Run) {
 	t.Helper()
+	MutantsOf(t, image, hot, func(damaged []byte) { Hostile(t, open, damaged) })
+}
+
+// MutantsOf is Mutants for what is no file system: try is called with each
+// damaged copy, whose bytes are its own until it returns. It must not panic, hang
+// or take much memory.
+func MutantsOf(t *testing.T, image []byte, hot []tutela.Run, try func(damaged []byte)) {
+	t.Helper()
 	if len(hot) == 0 {
 		hot = []tutela.Run{{Length: int64(len(image))}}
 	}
@@ -136,7 +144,7 @@ func Mutants(t *testing.T, open Open, image []byte, hot ...tutela.Run) {
 					t.Fatalf("mutant %d of seed %d: panic: %v", i, *seed, cause)
 				}
 			}()
-			Hostile(t, open, one)
+			try(one)
 		}()
 		runtime.ReadMemStats(&after)
 		if after.HeapSys > before.HeapSys+hostileMemory {
