@@ -175,6 +175,7 @@ const (
 	FindingBackupTable = "backup-table"       // a structure that has a backup was bad, and the backup was used
 	FindingLoop        = "loop"               // a structure that refers to itself
 	FindingOverwritten = "overwritten"        // deleted, and its clusters belong to another file now
+	FindingUnlocked    = "unlocked"           // it was encrypted and opened with a key the examiner gave
 )
 
 // Perceptual is a picture's hash and how it was made.

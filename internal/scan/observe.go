@@ -238,7 +238,7 @@ func (o *observer) expand(ctx context.Context, r *reading, emit func(*tutela.Rec
 		return emit(o.embeddedFailure(r.entry, err))
 	}
 	defer done()
-	x := archive.New(o.limits, o.spool)
+	x := archive.New(archive.Options{Limits: o.limits, Spool: o.spool})
 	return x.Expand(ctx, r.entry, bytesAt, size, func(e *evidence.Entry) error {
 		return emit(o.member(ctx, e))
 	})

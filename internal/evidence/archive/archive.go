@@ -5,6 +5,11 @@
 // Start with [Detect], which says from the first [HeadBytes] bytes whether there
 // is anything to expand, then [New] and [Expander.Expand].
 //
+// A format is one row of the table in formats.go and one lister, which turns
+// the content (random access, listing.content and listing.size) into members;
+// everything else, that is nesting, limits, paths, counting and the spool,
+// happens around it.
+//
 // Promised: a member is decompressed once when it is visited (an archive within
 // an archive once in all: it goes to the [Spool] first, and both the visitor and
 // the walk inside read from there); nothing is allocated by a size that an
@@ -76,17 +81,27 @@ func unsupported(format string, args ...any) *Error {
 	return &Error{tutela.FindingUnsupported, fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), evidence.ErrUnsupported)}
 }
 
+// Options say how an Expander works.
+type Options struct {
+	// Limits hold for each call of Expand, across all nesting. The zero value
+	// means the defaults.
+	Limits evidence.Limits
+	// Spool takes what must be read twice. It must not be nil.
+	Spool Spool
+	// Keys open what is encrypted. Without any it stays closed, and says so.
+	Keys evidence.Keys
+}
+
 // Expander expands root files within limits. It keeps no state between calls
 // and is safe for concurrent use if its Spool is.
 type Expander struct {
-	limits evidence.Limits
-	spool  Spool
+	options Options
 }
 
-// New is an Expander whose limits hold for each call of Expand, across all
-// nesting.
-func New(limits evidence.Limits, spool Spool) *Expander {
-	return &Expander{limits.WithDefaults(), spool}
+// New is an Expander that works as the options say.
+func New(options Options) *Expander {
+	options.Limits = options.Limits.WithDefaults()
+	return &Expander{options}
 }
 
 // Expand visits every member of the archive in content, size bytes long, in
@@ -108,7 +123,8 @@ func New(limits evidence.Limits, spool Spool) *Expander {
 // of the spool, or one wrapping [evidence.ErrNotThis] if content is no archive.
 // Whatever is wrong with the archive itself is a finding, not an error.
 func (x *Expander) Expand(ctx context.Context, parent *evidence.Entry, content io.ReaderAt, size int64, visit func(*evidence.Entry) error) error {
-	r := &root{ctx: ctx, limits: x.limits, spool: x.spool, size: size, visit: visit}
+	o := x.options
+	r := &root{ctx: ctx, limits: o.Limits, spool: o.Spool, keys: o.Keys, formats: formats, size: size, visit: visit}
 	err := r.archive(parent, content, size, 1)
 	if err == errFull {
 		return nil
@@ -121,6 +137,8 @@ type root struct {
 	ctx      context.Context
 	limits   evidence.Limits
 	spool    Spool
+	keys     evidence.Keys
+	formats  []format
 	size     int64 // bytes of the root file
 	visit    func(*evidence.Entry) error
 	expanded int64  // bytes that came out so far
@@ -134,11 +152,11 @@ var errFull = errors.New("no more entries")
 // archive lists one archive. depth is 1 for the root file.
 func (r *root) archive(parent *evidence.Entry, content io.ReaderAt, size int64, depth int) error {
 	head, err := readHead(content, size)
-	l := &listing{root: r, parent: parent, content: content, size: size, depth: depth, format: Detect(head)}
-	if l.format == "" {
+	l := &listing{root: r, parent: parent, content: content, size: size, depth: depth, format: detect(r.formats, head)}
+	if l.format.list == nil {
 		return errors.Join(fmt.Errorf("expand %s: %w", tutela.DisplayPath(parent.Path), evidence.ErrNotThis), err)
 	}
-	err = l.members(head)
+	err = l.format.list(l, head)
 	if err != nil && err != errFull {
 		return err
 	}
@@ -164,7 +182,7 @@ type listing struct {
 	content  io.ReaderAt
 	size     int64
 	depth    int
-	format   Format
+	format   format
 	number   int64            // of the last member
 	findings []tutela.Finding // about the archive as a whole
 	untold   int              // findings beyond maxFindings
@@ -191,16 +209,9 @@ func (l *listing) stop(code, format string, args ...any) {
 	l.findings = append(l.findings, tutela.Finding{Code: code, Detail: fmt.Sprintf(format, args...)})
 }
 
-func (l *listing) members(head []byte) error {
-	switch l.format {
-	case Zip:
-		return l.zip()
-	case Tar:
-		return l.tar()
-	case Gzip, Bzip2, XZ, Zstd:
-		return l.stream(head)
-	}
-	l.find(tutela.FindingUnsupported, "%s archives are not read", l.format)
+// unread is the lister of formats that are recognised and not read.
+func (l *listing) unread([]byte) error {
+	l.find(tutela.FindingUnsupported, "%s archives are not read", l.format.name)
 	return nil
 }
 
@@ -229,5 +240,5 @@ func (l *listing) visitArchive(ended error) error {
 
 // chain is the parent's with one step more. It never shares its array.
 func (l *listing) chain(at string) []tutela.Locator {
-	return slices.Concat(l.parent.Chain, []tutela.Locator{{Layer: string(l.format), At: at}})
+	return slices.Concat(l.parent.Chain, []tutela.Locator{{Layer: string(l.format.name), At: at}})
 }

@@ -62,7 +62,7 @@ func list(t testing.TB, name string, content []byte, limits evidence.Limits) str
 	t.Helper()
 	var b strings.Builder
 	spool := &memorySpool{}
-	x := archive.New(limits, spool)
+	x := archive.New(archive.Options{Limits: limits, Spool: spool})
 	err := x.Expand(context.Background(), rootEntry(name), bytes.NewReader(content), int64(len(content)), func(e *evidence.Entry) error {
 		if e.State != tutela.Embedded || e.Volume != "2" || e.Chain[0].Layer != "fs" {
 			t.Errorf("%s: state %s, volume %q, chain %v", e.Path, e.State, e.Volume, e.Chain)

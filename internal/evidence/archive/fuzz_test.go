@@ -39,7 +39,7 @@ func fuzzExpand(t *testing.T, content []byte) {
 	spool := &memorySpool{}
 	var read int64
 	entries := 0
-	x := archive.New(limits, spool)
+	x := archive.New(archive.Options{Limits: limits, Spool: spool})
 	err := x.Expand(context.Background(), rootEntry("r"), bytes.NewReader(content), int64(len(content)), func(e *evidence.Entry) error {
 		entries++
 		if !strings.HasPrefix(string(e.Path), "/r!/") || (len(e.Path) > limits.NameBytes+2 && len(e.Findings) == 0) {

@@ -86,7 +86,7 @@ type seen struct {
 func expand(t testing.TB, content []byte, limits evidence.Limits) seen {
 	t.Helper()
 	s := seen{findings: map[string]int{}}
-	x := archive.New(limits, &memorySpool{})
+	x := archive.New(archive.Options{Limits: limits, Spool: &memorySpool{}})
 	err := x.Expand(context.Background(), rootEntry("r"), bytes.NewReader(content), int64(len(content)), func(e *evidence.Entry) error {
 		s.paths = append(s.paths, string(e.Path))
 		for _, f := range e.Findings {
@@ -304,7 +304,7 @@ func TestDamageIsFound(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got []string
-			x := archive.New(evidence.Limits{}, &memorySpool{})
+			x := archive.New(archive.Options{Limits: evidence.Limits{}, Spool: &memorySpool{}})
 			err := x.Expand(context.Background(), rootEntry("r"), bytes.NewReader(tc.content), int64(len(tc.content)), func(e *evidence.Entry) error {
 				var codes []string
 				for _, f := range e.Findings {
@@ -402,7 +402,7 @@ func TestUnicodeNameField(t *testing.T) {
 func TestErrorsOfOthersComeBack(t *testing.T) {
 	content := makeZip(t, zip.Deflate, file{"a.gz", string(makeGzip(t, []byte("text")))}, file{"b", "b"})
 	run := func(ctx context.Context, spool archive.Spool, visit func(*evidence.Entry) error) error {
-		return archive.New(evidence.Limits{}, spool).Expand(ctx, rootEntry("r"), bytes.NewReader(content), int64(len(content)), visit)
+		return archive.New(archive.Options{Limits: evidence.Limits{}, Spool: spool}).Expand(ctx, rootEntry("r"), bytes.NewReader(content), int64(len(content)), visit)
 	}
 	nothing := func(*evidence.Entry) error { return nil }
 
@@ -418,7 +418,7 @@ func TestErrorsOfOthersComeBack(t *testing.T) {
 	if err := run(ctx, &memorySpool{}, nothing); !errors.Is(err, context.Canceled) {
 		t.Errorf("under an ended context: %v", err)
 	}
-	err := archive.New(evidence.Limits{}, nil).Expand(context.Background(), rootEntry("r"), strings.NewReader("plain text"), 10, nothing)
+	err := archive.New(archive.Options{Limits: evidence.Limits{}, Spool: nil}).Expand(context.Background(), rootEntry("r"), strings.NewReader("plain text"), 10, nothing)
 	if !errors.Is(err, evidence.ErrNotThis) {
 		t.Errorf("plain text: %v", err)
 	}
@@ -437,7 +437,7 @@ func TestOneDecompression(t *testing.T) {
 	inner := makeZip(t, zip.Deflate, file{"a", strings.Repeat("text ", 5000)})
 	content := countingReaderAt{bytes.NewReader(makeGzip(t, inner)), new(int64)}
 	size := content.r.Size()
-	x := archive.New(evidence.Limits{}, spool)
+	x := archive.New(archive.Options{Limits: evidence.Limits{}, Spool: spool})
 	err := x.Expand(context.Background(), rootEntry("r"), content, size, func(e *evidence.Entry) error {
 		_, code := readAll(t, e)
 		if code != "" {

@@ -64,13 +64,13 @@ func (l *listing) member(m *member) error {
 	o := &opener{member: m, account: &account{root: l.root}}
 	defer o.close()
 	e.Open = o.open
-	switch format := Detect(o.peek()); {
-	case format == "":
+	switch inside := detect(l.formats, o.peek()); {
+	case inside.list == nil:
 		return l.visit(e)
 	case l.spent != nil:
 		return l.visit(e)
 	case l.depth >= l.limits.Nesting:
-		e.Find(tutela.FindingLimit, fmt.Sprintf("%s archive, nested %d deep: not expanded", format, l.depth))
+		e.Find(tutela.FindingLimit, fmt.Sprintf("%s archive, nested %d deep: not expanded", inside.name, l.depth))
 		return l.visit(e)
 	}
 	return l.nested(e, o)

@@ -16,26 +16,44 @@ import (
 	"tutela"
 )
 
-// stream lists the one member of a compressed stream.
-func (l *listing) stream(head []byte) error {
+// opensStream begins to decode a compressed stream.
+type opensStream func(content *io.SectionReader) (io.ReadCloser, error)
+
+func (l *listing) gzip(head []byte) error {
+	m := l.streamMember(l.newGzip)
+	l.gzipHeader(m, head)
+	return l.stream(m)
+}
+
+func (l *listing) bzip2([]byte) error {
+	return l.stream(l.streamMember(func(content *io.SectionReader) (io.ReadCloser, error) {
+		return io.NopCloser(bzip2.NewReader(content)), nil
+	}))
+}
+
+func (l *listing) xz([]byte) error {
+	return l.stream(l.streamMember(func(content *io.SectionReader) (io.ReadCloser, error) {
+		return io.NopCloser(newXZ(content, content.Size())), nil
+	}))
+}
+
+func (l *listing) zstd([]byte) error {
+	return l.stream(l.streamMember(func(content *io.SectionReader) (io.ReadCloser, error) {
+		return newZstd(content, content.Size())
+	}))
+}
+
+// streamMember is the one member of a compressed stream.
+func (l *listing) streamMember(open opensStream) *member {
+	m := &member{name: streamName(l.parent.Path), kind: tutela.File, size: -1}
+	m.open = func() (io.ReadCloser, error) { return open(io.NewSectionReader(l.content, 0, l.size)) }
+	return m
+}
+
+// stream lists the one member.
+func (l *listing) stream(m *member) error {
 	if err := l.next(); err != nil {
 		return err
-	}
-	m := &member{name: streamName(l.parent.Path), kind: tutela.File, size: -1}
-	if l.format == Gzip {
-		l.gzipHeader(m, head)
-	}
-	m.open = func() (io.ReadCloser, error) {
-		section := io.NewSectionReader(l.content, 0, l.size)
-		switch l.format {
-		case Gzip:
-			return l.newGzip(section)
-		case Bzip2:
-			return io.NopCloser(bzip2.NewReader(section)), nil
-		case XZ:
-			return io.NopCloser(newXZ(section, l.size)), nil
-		}
-		return newZstd(section, l.size)
 	}
 	return l.member(m)
 }
@@ -92,7 +110,7 @@ type gzipReader struct {
 	listing *listing
 }
 
-func (l *listing) newGzip(r io.Reader) (io.ReadCloser, error) {
+func (l *listing) newGzip(r *io.SectionReader) (io.ReadCloser, error) {
 	src := bufio.NewReader(r)
 	z, err := gzip.NewReader(src)
 	if err != nil {

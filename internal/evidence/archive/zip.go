@@ -59,7 +59,7 @@ const (
 
 // zip lists by the central directory; what it does not reach is listed by the
 // local headers behind the last member it named.
-func (l *listing) zip() error {
+func (l *listing) zip([]byte) error {
 	dir, err := findZipDirectory(l.content, l.size)
 	if err != nil {
 		l.find(tutela.FindingDamaged, "zip: %v; members are those whose local headers were found", err)
