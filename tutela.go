@@ -176,6 +176,7 @@ const (
 	FindingLoop        = "loop"               // a structure that refers to itself
 	FindingOverwritten = "overwritten"        // deleted, and its clusters belong to another file now
 	FindingUnlocked    = "unlocked"           // it was encrypted and opened with a key the examiner gave
+	FindingSnapshot    = "snapshot"           // a file system keeps an earlier state of itself; it is named and was not read
 )
 
 // Perceptual is a picture's hash and how it was made.
