@@ -175,6 +175,7 @@ const (
 	FindingBackupTable = "backup-table"       // a structure that has a backup was bad, and the backup was used
 	FindingLoop        = "loop"               // a structure that refers to itself
 	FindingOverwritten = "overwritten"        // deleted, and its clusters belong to another file now
+	FindingAssumed     = "assumed"            // content of a deleted file whose place is partly inferred
 	FindingUnlocked    = "unlocked"           // it was encrypted and opened with a key the examiner gave
 	FindingSnapshot    = "snapshot"           // a file system keeps an earlier state of itself; it is named and was not read
 )
