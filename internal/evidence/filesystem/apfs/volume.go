@@ -1,0 +1,219 @@
+package apfs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"tutela"
+)
+
+// Features and flags of a volume (Reference "Volume Incompatible Feature Flags",
+// "Volume Flags").
+const (
+	volumeCaseInsensitive          = 0x01
+	volumeDatalessSnapshots        = 0x02
+	volumeEncryptionRolled         = 0x04
+	volumeNormalizationInsensitive = 0x08
+	volumeIncompleteRestore        = 0x10
+	volumeSealed                   = 0x20
+
+	knownVolumeFeatures = volumeCaseInsensitive | volumeDatalessSnapshots | volumeEncryptionRolled |
+		volumeNormalizationInsensitive | volumeIncompleteRestore | volumeSealed
+
+	volumeUnencrypted = 0x01
+	volumeOneKey      = 0x08
+)
+
+// maxSnapshots are told of one volume; of more their number is.
+const maxSnapshots = 1000
+
+var (
+	volumeMagic = [4]byte{'A', 'P', 'S', 'B'}
+	roleNames   = map[uint16]string{
+		0x01: "system", 0x02: "user", 0x04: "recovery", 0x08: "virtual memory", 0x10: "preboot", 0x20: "installer",
+		0x40: "data", 0x80: "baseband", 0xc0: "update", 0x100: "xART", 0x140: "hardware", 0x180: "backup",
+		0x240: "enterprise", 0x2c0: "prelogin",
+	}
+)
+
+// volume is a volume superblock (Reference "apfs_superblock_t").
+type volume struct {
+	oid, xid     uint64
+	block        uint64
+	index        uint32
+	name         []byte // raw bytes
+	role         uint16
+	incompatible uint64
+	flags        uint64
+	objectMap    uint64
+	rootTree     uint64
+	rootKind     uint32
+	snapshotTree uint64
+	snapshots    uint64
+	rolling      bool // encryption is being changed
+
+	prefix  string // of every path: "" or "/name"
+	problem error  // why it is not read
+}
+
+// openVolume reads the superblock of a volume as a container's object map has it.
+func openVolume(m *objectMap, oid uint64) (*volume, error) {
+	o, err := m.object(oid, typeVolume, fmt.Sprintf("superblock of volume %d", oid))
+	if err != nil {
+		return nil, err
+	}
+	b := o.raw
+	if [4]byte(b[32:]) != volumeMagic {
+		return nil, damaged("superblock of volume %d: block %d holds something else", oid, o.block)
+	}
+	name, _, _ := bytes.Cut(b[704:960], []byte{0})
+	return &volume{
+		oid: oid, xid: o.xid, block: o.block, index: little.Uint32(b[36:]), name: bytes.Clone(name), role: little.Uint16(b[964:]),
+		incompatible: little.Uint64(b[56:]), flags: little.Uint64(b[264:]),
+		objectMap: little.Uint64(b[128:]), rootTree: little.Uint64(b[136:]), rootKind: little.Uint32(b[116:]),
+		snapshotTree: little.Uint64(b[152:]), snapshots: little.Uint64(b[216:]),
+		rolling: little.Uint64(b[976:]) != 0,
+	}, nil
+}
+
+// openVolumes reads what the container has and gives each a place of its own.
+func (fs *FileSystem) openVolumes() error {
+	m, err := openMap(newNodes(&fs.container), fs.checkpoint.objectMap, fs.checkpoint.xid, "object map of the container")
+	if err != nil {
+		return err
+	}
+	for i, oid := range fs.checkpoint.volumes {
+		v, err := openVolume(m, oid)
+		if err != nil {
+			v = &volume{oid: oid, index: uint32(i), problem: err}
+		}
+		fs.volumes = append(fs.volumes, v)
+	}
+	if len(fs.volumes) > 1 {
+		fs.nameVolumes()
+	}
+	return nil
+}
+
+// nameVolumes gives each volume a folder: its name, with its number behind it
+// where another has that name already.
+func (fs *FileSystem) nameVolumes() {
+	taken := map[string]bool{}
+	for i, v := range fs.volumes {
+		name := strings.ReplaceAll(string(v.name), "/", ":")
+		if name == "" || name == "." || name == ".." {
+			name = fmt.Sprintf("volume %d", i+1)
+		}
+		for taken[name] {
+			name += fmt.Sprintf(" (volume %d)", i+1)
+		}
+		taken[name] = true
+		v.prefix = "/" + name
+	}
+}
+
+// at is the volume in a locator.
+func (v *volume) at() string { return fmt.Sprintf("volume %d", v.oid) }
+
+func (v *volume) encrypted() bool { return v.flags&volumeUnencrypted == 0 }
+
+// hashed reports whether the keys of directory records hold a hash of the name
+// (Reference "j_drec_hashed_key_t").
+func (v *volume) hashed() bool {
+	return v.incompatible&(volumeCaseInsensitive|volumeNormalizationInsensitive) != 0
+}
+
+// unreadable is an error that names why nothing of the volume is listed.
+func (v *volume) unreadable() error {
+	unknown := v.incompatible &^ knownVolumeFeatures
+	switch {
+	case v.problem != nil:
+		return v.problem
+	case v.incompatible&volumeSealed != 0:
+		return &flaw{tutela.FindingUnsupported, "sealed system volumes are not read"}
+	case unknown != 0:
+		return &flaw{tutela.FindingUnsupported, fmt.Sprintf("unknown features %#x of the volume", unknown)}
+	}
+	return nil
+}
+
+// secret says how the volume is encrypted.
+func (v *volume) secret(softwareKeys bool) tutela.Finding {
+	how := "by the hardware of the computer (T2, Apple silicon, iOS) or FileVault"
+	if softwareKeys {
+		how = "in software (FileVault)"
+	}
+	return tutela.Finding{Code: tutela.FindingEncrypted, Detail: fmt.Sprintf("the volume %q is encrypted %s and cannot be read without its key: no file of it is listed", v.name, how)}
+}
+
+// fileTree opens the tree of the volume's files as it was at a checkpoint.
+func (v *volume) fileTree(nodes *nodes, xid uint64) (*tree, error) {
+	m, err := openMap(nodes, v.objectMap, xid, "object map of "+v.at())
+	if err != nil {
+		return nil, err
+	}
+	root, err := m.find(v.rootTree)
+	if err != nil {
+		return nil, err
+	}
+	if root.flags&mappingNoHeader != 0 || v.rootKind&storageMask != storageVirtual {
+		return nil, &flaw{tutela.FindingUnsupported, "a file-system tree of this kind is not read"}
+	}
+	return &tree{
+		nodes: nodes, name: "file-system tree of " + v.at(), root: root.place,
+		subtype: typeFileTree, storage: storageVirtual, order: identifier, child: m.place,
+	}, nil
+}
+
+// notes are what is said of the volume besides what could not be read.
+func (v *volume) notes(nodes *nodes, xid uint64) (notes []tutela.Finding) {
+	if v.snapshotTree == 0 {
+		return nil
+	}
+	t := &tree{
+		nodes: nodes, name: "snapshots of " + v.at(), root: place{block: v.snapshotTree, oid: v.snapshotTree, xid: xid},
+		subtype: typeSnapshots, storage: storagePhysical, order: identifier, child: physicalChild(xid),
+	}
+	told := 0
+	bad := func(err error) { notes = append(notes, finding(err)) }
+	err := t.scan(context.Background(), map[uint64]bool{}, func(key, value []byte) error {
+		if identifier(key)[1] != recordSnapshot {
+			return nil
+		}
+		if told++; told > maxSnapshots {
+			return errEnough
+		}
+		notes = append(notes, tutela.Finding{Code: tutela.FindingSnapshot, Detail: describeSnapshot(key, value)})
+		return nil
+	}, bad, bad)
+	if errors.Is(err, errEnough) {
+		notes = append(notes, tutela.Finding{Code: tutela.FindingSnapshot, Detail: fmt.Sprintf("%d more snapshots", v.snapshots-min(v.snapshots, maxSnapshots))})
+	}
+	return notes
+}
+
+var errEnough = errors.New("enough")
+
+// describeSnapshot reads a snapshot record (Reference "j_snap_metadata_val_t").
+func describeSnapshot(key, value []byte) string {
+	xid := identifier(key)[0]
+	if len(value) < 50 {
+		return fmt.Sprintf("snapshot of transaction %d, its record is cut short", xid)
+	}
+	name, _, _ := bytes.Cut(value[50:min(len(value), 50+int(little.Uint16(value[48:])))], []byte{0})
+	return fmt.Sprintf("snapshot %q of transaction %d, made %s: named and not read",
+		tutela.DisplayPath(name), xid, stamp(little.Uint64(value[16:])).Format(time.RFC3339))
+}
+
+// stamp is a time in nanoseconds since 1970 (signed, as files before that year
+// show).
+func stamp(ns uint64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(ns)).UTC()
+}
