@@ -143,6 +143,9 @@ type root struct {
 	visit    func(*evidence.Entry) error
 	expanded int64  // bytes that came out so far
 	entries  int64  // members counted so far
+	again    int64  // bytes of solid content that were decoded once more
+	proven   int    // number of the passphrase that fitted last
+	derived  int64  // rounds of key derivation so far
 	spent    *Error // why nothing more is decompressed; members are still listed
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -16,9 +15,8 @@ import (
 	"tutela"
 	"tutela/internal/evidence"
 	"tutela/internal/evidence/archive"
+	"tutela/internal/evidencetest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden listings")
 
 // memorySpool keeps everything in memory and counts what is not closed.
 type memorySpool struct{ put, open int }
@@ -60,9 +58,14 @@ func rootEntry(name string) *evidence.Entry {
 // SHA-256 of what could be read, modified, locators and findings.
 func list(t testing.TB, name string, content []byte, limits evidence.Limits) string {
 	t.Helper()
+	return listWith(t, name, content, limits, evidence.Keys{})
+}
+
+func listWith(t testing.TB, name string, content []byte, limits evidence.Limits, keys evidence.Keys) string {
+	t.Helper()
 	var b strings.Builder
 	spool := &memorySpool{}
-	x := archive.New(archive.Options{Limits: limits, Spool: spool})
+	x := archive.New(archive.Options{Limits: limits, Spool: spool, Keys: keys})
 	err := x.Expand(context.Background(), rootEntry(name), bytes.NewReader(content), int64(len(content)), func(e *evidence.Entry) error {
 		if e.State != tutela.Embedded || e.Volume != "2" || e.Chain[0].Layer != "fs" {
 			t.Errorf("%s: state %s, volume %q, chain %v", e.Path, e.State, e.Volume, e.Chain)
@@ -122,33 +125,36 @@ func describe(what string, err error) string {
 	return fmt.Sprintf("%s: %s: %v", what, coded.Code, err)
 }
 
+// The folders of testdata are the formats, and the golden file beside each is
+// the listing of all that is in it.
 func TestListingsMatchGolden(t *testing.T) {
-	files, err := filepath.Glob("testdata/*")
+	files, err := os.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	evidencetest.GoldenText(t, "listing", listFolder(t, "testdata", evidence.Keys{}))
+	for _, file := range files {
+		if name := file.Name(); file.IsDir() && name != "fuzz" {
+			evidencetest.GoldenText(t, name, listFolder(t, filepath.Join("testdata", name), evidence.Keys{}))
+		}
+	}
+}
+
+func listFolder(t *testing.T, folder string, keys evidence.Keys) string {
+	t.Helper()
+	files, err := os.ReadDir(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all strings.Builder
 	for _, file := range files {
-		name := filepath.Base(file)
-		if strings.HasPrefix(name, "listing") || name == "README.md" || name == "quine.hex" || name == "fuzz" {
-			continue
-		}
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&all, "%s", list(t, name, content, evidence.Limits{}))
-	}
-	if *update {
-		if err := os.WriteFile("testdata/listing.golden", []byte(all.String()), 0o644); err != nil {
-			t.Fatal(err)
+		if name := file.Name(); !file.IsDir() && !strings.HasSuffix(name, ".golden") && name != "README.md" && name != "quine.hex" {
+			content, err := os.ReadFile(filepath.Join(folder, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.WriteString(listWith(t, name, content, evidence.Limits{}, keys))
 		}
 	}
-	want, err := os.ReadFile("testdata/listing.golden")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if all.String() != string(want) {
-		t.Errorf("the listing differs, got:\n%s", all.String())
-	}
+	return all.String()
 }

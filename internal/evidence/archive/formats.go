@@ -35,8 +35,8 @@ var formats = []format{
 	{"xz", []string{"\xfd7zXZ\x00"}, nil, (*listing).xz},
 	{"zstd", []string{"\x28\xb5\x2f\xfd"}, nil, (*listing).zstd},
 	{"bzip2", []string{"BZh"}, isBzip2, (*listing).bzip2},
-	{"7z", []string{"7z\xbc\xaf\x27\x1c"}, nil, (*listing).unread},
-	{"rar", []string{"Rar!\x1a\x07"}, nil, (*listing).unread},
+	{"7z", []string{"7z\xbc\xaf\x27\x1c"}, nil, (*listing).sevenZip},
+	{"rar", []string{"Rar!\x1a\x07\x00", "Rar!\x1a\x07\x01\x00"}, nil, (*listing).rar},
 	{"cab", []string{"MSCF\x00\x00\x00\x00"}, nil, (*listing).unread},
 	{"tar", nil, isTarHeader, (*listing).tar}, // no magic in all of them: the last
 }

@@ -85,8 +85,13 @@ type seen struct {
 
 func expand(t testing.TB, content []byte, limits evidence.Limits) seen {
 	t.Helper()
+	return expandWith(t, content, limits, evidence.Keys{})
+}
+
+func expandWith(t testing.TB, content []byte, limits evidence.Limits, keys evidence.Keys) seen {
+	t.Helper()
 	s := seen{findings: map[string]int{}}
-	x := archive.New(archive.Options{Limits: limits, Spool: &memorySpool{}})
+	x := archive.New(archive.Options{Limits: limits, Spool: &memorySpool{}, Keys: keys})
 	err := x.Expand(context.Background(), rootEntry("r"), bytes.NewReader(content), int64(len(content)), func(e *evidence.Entry) error {
 		s.paths = append(s.paths, string(e.Path))
 		for _, f := range e.Findings {

@@ -30,6 +30,7 @@ type zipMember struct {
 	attributes    uint32
 	unix          bool
 	checkable     bool // crc and size are told
+	noCRC         bool // the crc is not told, another check is
 }
 
 // Flags of a member (4.4.4).
@@ -245,7 +246,7 @@ func (l *listing) zipMember(z *zipMember) error {
 	z.checkName(m)
 	l.zipContent(z, m)
 	if z.unix {
-		l.zipSpecial(z, m)
+		l.special(m, unixKind(z.attributes>>16))
 	}
 	return l.member(m)
 }
@@ -258,7 +259,7 @@ func (l *listing) zipContent(z *zipMember, m *member) {
 		m.refuse(fail(fmt.Errorf("zip: local header at byte %d: %w", z.header, err)))
 		return
 	case z.flags&zipEncrypted != 0:
-		m.refuse(&Error{tutela.FindingEncrypted, errors.New("zip: the member is encrypted")})
+		l.unlockZip(z, data, m)
 		return
 	case zipMethods[z.method] == nil:
 		m.refuse(unsupported("zip: compression method %s", zipMethodName(z.method)))
@@ -315,22 +316,29 @@ func (z *zipMember) checkName(m *member) {
 	}
 }
 
-// zipSpecial turns a member that Unix marked as a link or device into one.
-func (l *listing) zipSpecial(z *zipMember, m *member) {
-	m.kind = unixKind(z.attributes >> 16)
-	switch m.kind {
-	case tutela.File:
+// special turns a member that Unix marked as a link or device into one. What has
+// content that no link or device has stays a file: zip marks what it read from a
+// pipe as a pipe, and others may.
+func (l *listing) special(m *member, kind tutela.EntryKind) {
+	switch {
+	case kind == tutela.File:
 		return
-	case tutela.Symlink:
+	case kind == tutela.Symlink && m.size <= int64(l.limits.NameBytes):
 		m.find(tutela.FindingSpecial, "symlink to %s", tutela.DisplayPath(l.linkTarget(m)))
+	case m.size != 0:
+		m.find(tutela.FindingSpecial, "marked as a %s, and has content", kind)
+		return
 	default:
-		m.find(tutela.FindingSpecial, "%s", m.kind)
+		m.find(tutela.FindingSpecial, "%s", kind)
 	}
-	m.open, m.random = nil, nil
+	m.kind, m.open, m.random = kind, nil, nil
 }
 
 // linkTarget is what a link's content says, as far as it can be read.
 func (l *listing) linkTarget(m *member) []byte {
+	if m.open == nil {
+		return nil
+	}
 	content, err := m.open()
 	if err != nil {
 		return nil
@@ -377,7 +385,11 @@ func fileTime(b []byte) time.Time {
 		return time.Time{}
 	}
 	const unixEpoch = 11644473600 // seconds from 1601 to 1970
-	return time.Unix(ticks/1e7-unixEpoch, ticks%1e7*100).UTC()
+	t := time.Unix(ticks/1e7-unixEpoch, ticks%1e7*100).UTC()
+	if t.Year() > 9999 {
+		return time.Time{} // beyond what any format of the lab can write
+	}
+	return t
 }
 
 func dosTime(date, clock uint16) time.Time {

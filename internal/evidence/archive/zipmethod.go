@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"strconv"
 
@@ -16,17 +15,20 @@ import (
 
 const methodStore = 0
 
-// zipMethods are the compression methods that are read (APPNOTE 4.4.5).
-var zipMethods = map[uint16]func(z *zipMember, data *io.SectionReader) (io.ReadCloser, error){
-	methodStore: func(_ *zipMember, data *io.SectionReader) (io.ReadCloser, error) { return io.NopCloser(data), nil },
-	8:           func(_ *zipMember, data *io.SectionReader) (io.ReadCloser, error) { return flate.NewReader(data), nil },
-	12: func(_ *zipMember, data *io.SectionReader) (io.ReadCloser, error) {
+// zipMethods are the compression methods that are read (APPNOTE 4.4.5). They are
+// told how many compressed bytes there are.
+var zipMethods = map[uint16]func(z *zipMember, data io.Reader, compressed int64) (io.ReadCloser, error){
+	methodStore: func(_ *zipMember, data io.Reader, _ int64) (io.ReadCloser, error) { return io.NopCloser(data), nil },
+	8:           func(_ *zipMember, data io.Reader, _ int64) (io.ReadCloser, error) { return flate.NewReader(data), nil },
+	12: func(_ *zipMember, data io.Reader, _ int64) (io.ReadCloser, error) {
 		return io.NopCloser(bzip2.NewReader(data)), nil
 	},
 	14: newZipLZMA,
-	93: func(_ *zipMember, data *io.SectionReader) (io.ReadCloser, error) { return newZstd(data, data.Size()) },
-	95: func(_ *zipMember, data *io.SectionReader) (io.ReadCloser, error) {
-		return io.NopCloser(newXZ(data, data.Size())), nil
+	93: func(_ *zipMember, data io.Reader, compressed int64) (io.ReadCloser, error) {
+		return newZstd(data, compressed)
+	},
+	95: func(_ *zipMember, data io.Reader, compressed int64) (io.ReadCloser, error) {
+		return io.NopCloser(newXZ(data, compressed)), nil
 	},
 }
 
@@ -46,7 +48,7 @@ func zipMethodName(method uint16) string {
 
 // newZipLZMA puts the header of an .lzma file before the stream: zip keeps only
 // its properties (APPNOTE 5.8.8).
-func newZipLZMA(z *zipMember, data *io.SectionReader) (io.ReadCloser, error) {
+func newZipLZMA(z *zipMember, data io.Reader, compressed int64) (io.ReadCloser, error) {
 	var h [9]byte
 	if _, err := io.ReadFull(data, h[:]); err != nil {
 		return nil, err
@@ -58,7 +60,7 @@ func newZipLZMA(z *zipMember, data *io.SectionReader) (io.ReadCloser, error) {
 	if z.flags&zipEndMark == 0 && z.size >= 0 {
 		size = uint64(z.size)
 	}
-	dict, err := dictionary(int64(binary.LittleEndian.Uint32(h[5:])), data.Size())
+	dict, err := dictionary(int64(binary.LittleEndian.Uint32(h[5:])), compressed)
 	if err != nil {
 		return nil, err
 	}
@@ -74,40 +76,38 @@ func newZipLZMA(z *zipMember, data *io.SectionReader) (io.ReadCloser, error) {
 // open begins to decode the member and to check it.
 func (z *zipMember) open(data *io.SectionReader) (io.ReadCloser, error) {
 	// A reader of its own: each open begins at the beginning.
-	decoded, err := zipMethods[z.method](z, io.NewSectionReader(data, 0, data.Size()))
+	return z.openFrom(io.NewSectionReader(data, 0, data.Size()), data.Size(), nil)
+}
+
+// openFrom does so from decrypted data. tail, if not nil, is read to its end
+// behind the last byte of the content: it has its own check there.
+func (z *zipMember) openFrom(data io.Reader, compressed int64, tail io.Reader) (io.ReadCloser, error) {
+	decoded, err := zipMethods[z.method](z, data, compressed)
 	if err != nil {
 		return nil, fmt.Errorf("zip: open member: %w", err)
 	}
-	return &zipChecked{ReadCloser: decoded, member: z}, nil
+	check := &checked{ReadCloser: zipTail{decoded, tail}, format: "zip", size: -1}
+	if z.checkable {
+		check.size = z.size
+	}
+	if z.checkable && !z.noCRC {
+		check.crc = &z.crc
+	}
+	return check, nil
 }
 
-// zipChecked gives out all that decoding gives, and fails at its end where size
-// or CRC-32 are not what the directory tells.
-type zipChecked struct {
+// zipTail reads on behind the end of what is decoded.
+type zipTail struct {
 	io.ReadCloser
-	member *zipMember
-	crc    uint32
-	n      int64
+	tail io.Reader
 }
 
-func (c *zipChecked) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	c.crc = crc32.Update(c.crc, crc32.IEEETable, p[:n])
-	c.n += int64(n)
-	if err == io.EOF && c.member.checkable {
-		err = c.verify()
+func (t zipTail) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	if err == io.EOF && t.tail != nil {
+		if _, bad := io.Copy(io.Discard, t.tail); bad != nil {
+			err = bad
+		}
 	}
 	return n, err
-}
-
-func (c *zipChecked) verify() error {
-	switch {
-	case c.n < c.member.size:
-		return fmt.Errorf("zip: the member ends after %d of %d bytes: %w", c.n, c.member.size, io.ErrUnexpectedEOF)
-	case c.n > c.member.size:
-		return fmt.Errorf("zip: the member has %d bytes, the directory tells %d", c.n, c.member.size)
-	case c.crc != c.member.crc:
-		return fmt.Errorf("zip: the crc-32 is %08x, the directory tells %08x", c.crc, c.member.crc)
-	}
-	return io.EOF
 }
