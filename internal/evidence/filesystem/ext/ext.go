@@ -1,0 +1,132 @@
+// Package ext reads ext2, ext3 and ext4 volumes without writing a byte.
+//
+// Start with [Open], then [FileSystem.Walk]. The reader was written from the
+// kernel's Documentation/filesystems/ext4 ("ext4 documentation" below, with the
+// names of its sections) and the libfsext documentation of the format.
+package ext
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"tutela"
+	"tutela/internal/evidence"
+)
+
+// FileSystem is an opened volume. It is immutable, so it may be walked by
+// several goroutines at once.
+type FileSystem struct {
+	*super
+	src      evidence.Source // what a mount would see
+	overlay  *overlay        // nil where that is what lies in place
+	log      *journal        // nil without one
+	group    []group
+	layer    string
+	findings []tutela.Finding // about the volume as a whole
+}
+
+var _ evidence.FreeSpace = (*FileSystem)(nil)
+
+// Open reads the superblock, or a copy of it, and the group descriptors, and
+// takes what a journal holds for the volume into account. The error wraps
+// [evidence.ErrNotThis] when src is not ext2, ext3 or ext4, and
+// [evidence.ErrUnsupported] when it is with a feature that is not read.
+func Open(src evidence.Source) (*FileSystem, error) {
+	s, findings, err := superblock(src)
+	if err != nil {
+		return nil, fmt.Errorf("open ext: %w", err)
+	}
+	fs := &FileSystem{super: s, src: src, findings: findings}
+	fs.layer = fs.name()
+	if have, need := src.Size(), s.volumeBytes(); have < need {
+		fs.find(tutela.FindingTruncated, fmt.Sprintf("the volume has %d bytes, only %d are here", need, have))
+	}
+	if err := fs.readGroups(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", fs.layer, err)
+	}
+	fs.startJournal()
+	return fs, nil
+}
+
+// name is what the volume would be called: by its features, since all three are
+// one format.
+func (s *super) name() string {
+	const ext4 = 0x40 | 0x80 | 0x200 | 0x8000 // extents, 64bit, flex_bg, inline data
+	switch {
+	case s.incompat&ext4 != 0 || s.ro&^7 != 0:
+		return "ext4"
+	case s.has(s.compat, compatJournal):
+		return "ext3"
+	}
+	return "ext2"
+}
+
+func (fs *FileSystem) find(code, detail string) {
+	f := tutela.Finding{Code: code, Detail: detail}
+	if !slices.Contains(fs.findings, f) { // the descriptors may be read twice
+		fs.findings = append(fs.findings, f)
+	}
+}
+
+// held is how many bytes of the volume the source can give.
+func (fs *FileSystem) held() int64 { return min(fs.src.Size(), fs.volumeBytes()) }
+
+func (fs *FileSystem) readBlock(n int64, p []byte) error {
+	return readFull(fs.src, p, n*fs.block)
+}
+
+// startJournal opens the journal and lays over the volume what it holds for it.
+func (fs *FileSystem) startJournal() {
+	recover := fs.has(fs.incompat, incompatRecover)
+	if fs.journal == 0 {
+		if fs.has(fs.compat, compatJournal) {
+			fs.find(tutela.FindingUnsupported, fmt.Sprintf("the journal lies on another device (%x): not read", fs.raw[0xd0:0xe0]))
+		}
+		return
+	}
+	in, err := fs.inode(fs.journal)
+	var log *journal
+	if err == nil {
+		log, err = fs.openJournal(in)
+	}
+	if err != nil {
+		fs.find(tutela.FindingDamaged, fmt.Sprintf("journal: %v", err))
+		return
+	}
+	fs.log = log
+	if log.start == 0 || !recover && !fs.usesBackup() {
+		return
+	}
+	o, n := log.replay()
+	if len(o.copies) == 0 {
+		return
+	}
+	fs.find(tutela.FindingAssumed, fmt.Sprintf("the volume was not unmounted: %d transactions (%d blocks) of its journal count as written", n, len(o.copies)))
+	fs.lay(o)
+}
+
+func (fs *FileSystem) usesBackup() bool { return le16(fs.raw, 0x5a) != 0 }
+
+// lay puts the journal's blocks over the volume, and reads anew what stood in
+// those.
+func (fs *FileSystem) lay(o *overlay) {
+	old := *fs
+	fs.src, fs.overlay = o, o
+	if s, err := superAt(o, superOffset); err == nil && s.sameShape(fs.super) {
+		fs.super = s
+	}
+	if err := fs.readGroups(); err != nil {
+		findings := fs.findings
+		*fs = old
+		fs.findings = findings
+		fs.find(tutela.FindingDamaged, fmt.Sprintf("journal: with it, %v: not used", err))
+	}
+}
+
+var errEncrypted = fmt.Errorf("content is encrypted (fscrypt): %w", evidence.ErrUnsupported)
+
+var (
+	errTooMuch = errors.New("content larger than the volume is not read")
+	errCrowded = errors.New("files in use claim more blocks than the volume has: not read")
+)

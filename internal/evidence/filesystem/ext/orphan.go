@@ -1,0 +1,242 @@
+package ext
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"tutela"
+)
+
+// lonely is an inode that no name leads to.
+type lonely struct {
+	version
+	used bool
+}
+
+// orphans gives out what no name was found for: inodes in use, inodes that were
+// freed and still tell where their content is, and what the journal knew of
+// others. Directories come first, since they bring names.
+func (w *walker) orphans() error {
+	var found []lonely
+	if err := w.eachInode(func(in *inode) {
+		if l, ok := w.isLonely(in); ok {
+			found = append(found, l)
+		}
+	}); err != nil {
+		return err
+	}
+	old, err := w.lonelyPast()
+	if err != nil {
+		return err
+	}
+	found = append(found, old...)
+	if err := w.lonelyDirectories(found); err != nil {
+		return err
+	}
+	for _, l := range found {
+		if l.kind() == modeDir || w.given[l.file()] || l.used && w.seen.has(l.number) {
+			continue
+		}
+		if err := w.lonelyFile(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orphanage is the parent of what has none.
+var orphanage = &node{name: orphanFolder, length: len(orphanFolder)}
+
+func (w *walker) lonelyFile(l lonely) error {
+	name := fmt.Sprintf("OrphanFile-%d", l.number)
+	switch {
+	case l.used && l.links == 0:
+		return w.deletedOpen(orphanage, name, tutela.Orphan, l.inode)
+	case !l.used:
+		return w.gone(orphanage, name, tutela.Orphan, l.version)
+	}
+	it := w.content(l.inode, w.now(), false)
+	w.seen.add(l.number)
+	it.find(tutela.FindingDamaged, "the inode is in use and no directory leads to it")
+	return w.emit(orphanage, name, tutela.Orphan, it)
+}
+
+// lonelyDirectories lists directories: first those whose parent is not one of
+// them.
+func (w *walker) lonelyDirectories(found []lonely) error {
+	var dirs []lonely
+	known := map[int64]bool{}
+	for _, l := range found {
+		if l.kind() == modeDir && !w.given[l.file()] {
+			dirs = append(dirs, l)
+			known[l.number] = true
+		}
+	}
+	below := make(map[int64]bool)
+	for _, l := range dirs {
+		if parent := w.parentOf(l); parent != l.number && known[parent] {
+			below[l.number] = true
+		}
+	}
+	slices.SortStableFunc(dirs, func(a, b lonely) int { return cmp.Compare(b2i(below[a.number]), b2i(below[b.number])) })
+	for _, l := range dirs {
+		if w.listed[l.file()] || l.used && w.seen.has(l.number) || l.used && l.links == 0 {
+			continue
+		}
+		if l.used {
+			w.seen.add(l.number)
+			w.find(tutela.FindingDamaged, fmt.Sprintf("inode %d is a directory in use and no other leads to it", l.number))
+		}
+		w.push(&node{name: fmt.Sprintf("%s/OrphanFile-%d", orphanFolder, l.number), in: l.inode, state: tutela.Orphan, age: l.age, gone: !l.used})
+		if err := w.drain(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parentOf is the inode that a directory calls "..", 0 where that is not known.
+func (w *walker) parentOf(l lonely) int64 {
+	if l.is(flagInline) {
+		return int64(le32(l.area(), 0))
+	}
+	r := w.then(l.age)
+	if l.used {
+		r = w.now()
+	}
+	m := r.of(l.inode)
+	b := make([]byte, w.fs.block)
+	if len(m.runs) == 0 || r.read(m.runs[0].physical, b) != nil {
+		return 0
+	}
+	for _, d := range w.fs.entries(b, true).live {
+		if d.name == ".." {
+			return d.inode
+		}
+	}
+	return 0
+}
+
+// eachInode visits the inodes that were ever used, as they are now.
+func (w *walker) eachInode(visit func(*inode)) error {
+	fs := w.fs
+	b := make([]byte, fs.block)
+	var lost int64
+	for g, d := range fs.group {
+		n := min(fs.inodesPerGroup-min(d.unused, fs.inodesPerGroup), fs.inodes-int64(g)*fs.inodesPerGroup)
+		if d.table == 0 || d.flags&groupInodeUninit != 0 {
+			continue
+		}
+		perBlock := fs.block / fs.inodeBytes
+		for i := int64(0); i < n; i += perBlock {
+			if err := w.ctx.Err(); err != nil {
+				return err
+			}
+			if fs.readBlock(d.table+i/perBlock, b) != nil {
+				lost++
+				continue
+			}
+			for k := range min(perBlock, n-i) {
+				raw := b[k*fs.inodeBytes:][:fs.inodeBytes]
+				if le16(raw, 0) != 0 {
+					visit(fs.parseInode(int64(g)*fs.inodesPerGroup+i+k+1, raw))
+				}
+			}
+		}
+	}
+	if lost > 0 {
+		w.find(tutela.FindingReadError, fmt.Sprintf("%d blocks of inode tables cannot be read: deleted files in them are not listed", lost))
+	}
+	return nil
+}
+
+// isLonely reports whether an inode, as it is now, is one that no name led to.
+func (w *walker) isLonely(in *inode) (lonely, bool) {
+	if !w.ordinary(in.number) || !in.known() || in.is(flagEAInode) || w.given[in.file()] {
+		return lonely{}, false
+	}
+	used, err := w.alloc.inodeInUse(in.number)
+	switch {
+	case err != nil, w.seen.has(in.number), !used && !in.holdsContent():
+		return lonely{}, false
+	}
+	return lonely{version{in, old{age: present}}, used}, true
+}
+
+// ordinary reports whether an inode is for files that people make.
+func (w *walker) ordinary(number int64) bool {
+	quota := int64(0)
+	if w.fs.ro&0x2000 != 0 { // project quota
+		quota = int64(le32(w.fs.raw, 0x26c))
+	}
+	return number >= w.fs.firstInode && number != w.fs.orphanIno && number != w.fs.journal && number != quota
+}
+
+// lonelyPast are the files that only the journal knows, the youngest version of
+// each that tells where its content was.
+func (w *walker) lonelyPast() (found []lonely, err error) {
+	if w.past == nil {
+		return nil, nil
+	}
+	fs := w.fs
+	taken := map[file]bool{}
+	for g, d := range fs.group {
+		if d.table == 0 {
+			continue
+		}
+		for i := range fs.tableBlocks() {
+			if len(w.past.copies[d.table+i]) == 0 {
+				continue
+			}
+			if err := w.ctx.Err(); err != nil {
+				return nil, err
+			}
+			perBlock := fs.block / fs.inodeBytes
+			from := int64(g)*fs.inodesPerGroup + i*perBlock + 1
+			found = w.lonelyCopies(found, taken, d.table+i, from, min(perBlock, fs.inodesPerGroup-i*perBlock))
+			if int64(len(found)) > w.ghosts.left {
+				return found, nil
+			}
+		}
+	}
+	return found, nil
+}
+
+// lonelyCopies looks at the n inodes, beginning with number from, that copies of
+// one block hold.
+func (w *walker) lonelyCopies(found []lonely, taken map[file]bool, block, from, n int64) []lonely {
+	fs := w.fs
+	for _, o := range w.past.copies[block] {
+		b, err := w.past.read(o)
+		if err != nil {
+			return found
+		}
+		for k := range n {
+			number := from + k
+			raw := b[k*fs.inodeBytes:][:fs.inodeBytes]
+			if le16(raw, 0) == 0 || number > fs.inodes || !w.ordinary(number) {
+				continue
+			}
+			in := fs.parseInode(number, raw)
+			if !in.known() || in.is(flagEAInode) || !in.holdsContent() || taken[in.file()] || w.given[in.file()] || !fs.inodeRight(in) {
+				continue
+			}
+			taken[in.file()] = true
+			if !w.still(in) {
+				found = append(found, lonely{version{in, o}, false})
+			}
+		}
+	}
+	return found
+}
+
+// still reports whether the inode holds the same file now, and can tell of it.
+func (w *walker) still(then *inode) bool {
+	in, err := w.inode(then.number)
+	if err != nil || in.generation != then.generation {
+		return false
+	}
+	used, err := w.alloc.inodeInUse(then.number)
+	return err == nil && (used || in.known() && in.holdsContent())
+}
