@@ -1,15 +1,19 @@
 // Package image reads the bytes behind a forensic image: a raw copy of a disk,
-// one that was split into parts, a fixed VHD, or a block device itself.
+// one that was split into parts, a block device itself, or the disk inside a
+// container (E01 and the others in container.go).
 //
-// Start with [Open]. The [Image] it returns is an evidence.Source over the whole
-// medium; volume and filesystem take it from there.
+// Start with [Open] for a path of this machine, or with [OpenIn] for a file in
+// any evidence.Storage. The [Image] it returns is an evidence.Source over the
+// whole medium; volume and filesystem take it from there. [Image.Verify] holds
+// the medium against the digests that the container carries.
 //
 // Promised: no byte is ever made up. A stretch that cannot be read, and a part
 // that became shorter than it was when it was opened, is an
 // *evidence.ReadError that names exactly those bytes; what lies before it is
 // delivered. A part missing from the middle of a split image is refused by
-// name. Containers that this version cannot read (E01, VMDK, VHD, VHDX, QCOW2,
-// DMG …) are recognised by their magic and refused by name.
+// name. Containers that this version cannot read (AFF, VDI …) are recognised by
+// their magic and refused by name. What an image says of its other files are
+// names in the storage that it lies in, never paths.
 //
 // Not promised: that the last part of a split image is there. Nothing in a raw
 // image tells how long it should be; a partition table that points past the end
@@ -20,9 +24,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 
 	"tutela"
@@ -31,107 +34,91 @@ import (
 
 // Image is an opened image. It is safe for concurrent use until Close.
 type Image struct {
-	parts []part // in order; part i+1 begins where part i ends
-	size  int64
+	disk  evidence.File
 	chain []tutela.Locator
 }
 
-var _ evidence.Source = (*Image)(nil)
+var _ evidence.File = (*Image)(nil)
 
 // Open opens the image that path names. For a split image path is the first
-// part (disk.001, disk.dd.000, disk.aa); the others are found beside it.
+// part (disk.001, disk.dd.000, disk.aa), for an E01 the first segment; the
+// others are found beside it.
 //
 // The error wraps an [*UnsupportedError] for a container this version cannot
 // read, and fs.ErrNotExist for a part that is missing.
 func Open(path string) (*Image, error) {
-	paths, err := parts(path)
-	if err != nil {
-		return nil, fmt.Errorf("open image %s: %w", path, err)
-	}
-	img, err := openParts(paths)
+	img, err := open(Local(filepath.Dir(path)), filepath.Base(path))
 	if err != nil {
 		return nil, fmt.Errorf("open image %s: %w", path, err)
 	}
 	return img, nil
 }
 
-func openParts(paths []string) (*Image, error) {
-	img := &Image{chain: []tutela.Locator{{Layer: "raw", At: filepath.Base(paths[0])}}}
-	if len(paths) > 1 {
-		img.chain[0] = tutela.Locator{Layer: "split-raw", At: filepath.Base(paths[0]) + "+" + strconv.Itoa(len(paths))}
-	}
-	for _, path := range paths {
-		if err := img.add(path); err != nil {
-			return nil, errors.Join(err, img.Close())
-		}
-	}
-	if err := img.unwrap(); err != nil {
-		return nil, errors.Join(err, img.Close())
+// OpenIn is Open for the file called name in a storage.
+func OpenIn(st evidence.Storage, name string) (*Image, error) {
+	img, err := open(st, name)
+	if err != nil {
+		return nil, fmt.Errorf("open image %s: %w", name, err)
 	}
 	return img, nil
 }
 
-func (img *Image) add(path string) error {
-	// Opening a pipe would wait for somebody to write into it.
-	if info, err := os.Stat(path); err != nil {
-		return err
-	} else if mode := info.Mode(); !mode.IsRegular() && mode&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
-		return fmt.Errorf("%s is neither a file nor a block device", path)
-	}
-	f, err := os.Open(path)
+func open(st evidence.Storage, name string) (*Image, error) {
+	names, err := parts(st, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// A block device reports size 0 to stat, so the end is asked for.
-	size, err := f.Seek(0, io.SeekEnd)
+	raw, err := openRaw(st, names)
 	if err != nil {
-		return errors.Join(fmt.Errorf("find the end: %w", err), f.Close())
+		return nil, err
 	}
-	img.parts = append(img.parts, part{file: f, name: filepath.Base(path), start: img.size, size: size})
-	img.size += size
-	return nil
+	img := &Image{disk: raw, chain: []tutela.Locator{{Layer: "raw", At: name}}}
+	if len(names) > 1 {
+		img.chain[0] = tutela.Locator{Layer: "split-raw", At: counted(name, len(names))}
+		st = joined{st, names}
+	}
+	contained, err := unwrap(st, name, raw)
+	if err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	if contained.disk == nil {
+		return img, nil
+	}
+	if len(names) > 1 {
+		contained.chain = append(img.chain, contained.chain...)
+	}
+	if err := raw.Close(); err != nil {
+		return nil, errors.Join(err, contained.disk.Close())
+	}
+	return &contained, nil
+}
+
+// counted is the name of an image of several files.
+func counted(name string, files int) string {
+	if files < 2 {
+		return name
+	}
+	return name + "+" + strconv.Itoa(files)
 }
 
 // Size is the length of the medium in bytes, as it was when it was opened.
-func (img *Image) Size() int64 { return img.size }
+func (img *Image) Size() int64 { return img.disk.Size() }
 
-// Chain is the first step of every locator chain into this image: the layer
-// and the name of the file, without its folder.
-func (img *Image) Chain() []tutela.Locator { return img.chain[:1:1] }
+// Chain is how every locator chain into this image begins: the layer and the
+// name of the file, without its folder; two such steps for a container that was
+// split.
+func (img *Image) Chain() []tutela.Locator { return slices.Clip(img.chain) }
 
 // Close releases the files. Reading afterwards is an error.
-func (img *Image) Close() error {
-	var errs []error
-	for _, p := range img.parts {
-		errs = append(errs, p.file.Close())
-	}
-	return errors.Join(errs...)
-}
+func (img *Image) Close() error { return img.disk.Close() }
 
 // ReadAt reads as io.ReaderAt does. Where bytes cannot be read it returns those
 // before them and an *evidence.ReadError whose Run, in bytes from the beginning
-// of the image, is the stretch to step over; the bytes after it may be readable.
+// of the medium, is the stretch to step over; the bytes after it may be readable.
 func (img *Image) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, errors.New("read image: negative offset")
+	n, err := img.disk.ReadAt(p, off)
+	if n < len(p) && err == nil {
+		err = io.ErrUnexpectedEOF
 	}
-	n := 0
-	for n < len(p) && off+int64(n) < img.size {
-		at := off + int64(n)
-		part := img.partAt(at)
-		m, err := part.readAt(p[n:min(int64(len(p)), int64(n)+part.end()-at)], at-part.start)
-		n += m
-		if err != nil {
-			return n, err
-		}
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// partAt finds the part that holds offset off, which is below img.size.
-func (img *Image) partAt(off int64) part {
-	return img.parts[sort.Search(len(img.parts), func(i int) bool { return off < img.parts[i].end() })]
+	return n, err
 }

@@ -31,7 +31,7 @@ func write(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-func open(t *testing.T, path string) *Image {
+func mustOpen(t *testing.T, path string) *Image {
 	t.Helper()
 	img, err := Open(path)
 	if err != nil {
@@ -55,7 +55,7 @@ func TestSplitRawIsOneMedium(t *testing.T) {
 	for _, name := range []string{"ext2.splitraw.000", "ext2.splitraw.001"} {
 		unpack(t, filepath.Join("testdata", name+".gz"), filepath.Join(dir, name))
 	}
-	img := open(t, filepath.Join(dir, "ext2.splitraw.000"))
+	img := mustOpen(t, filepath.Join(dir, "ext2.splitraw.000"))
 	sum := sha256.Sum256([]byte(content(t, img)))
 	if got := hex.EncodeToString(sum[:]); got != "a6c2f0e39afe6c6ab432ca5465349fcefe8dc944398e97b2d957d3f89dbb5d80" {
 		t.Errorf("sha256 %s", got)
@@ -122,7 +122,7 @@ func TestOpenFindsParts(t *testing.T) {
 		{"gnu letters", gnu, "x.aa", want + "LM", "split-raw"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			img := open(t, filepath.Join(write(t, c.files), c.first))
+			img := mustOpen(t, filepath.Join(write(t, c.files), c.first))
 			if got := content(t, img); got != c.want {
 				t.Errorf("content %.80q, want %.80q", got, c.want)
 			}
@@ -166,7 +166,7 @@ func TestOpenRefusesIncompleteSplit(t *testing.T) {
 }
 
 func TestReadAtKeepsTheContract(t *testing.T) {
-	img := open(t, filepath.Join(write(t, map[string]string{"d.001": "abc", "d.002": "de", "d.003": "f"}), "d.001"))
+	img := mustOpen(t, filepath.Join(write(t, map[string]string{"d.001": "abc", "d.002": "de", "d.003": "f"}), "d.001"))
 	for _, c := range []struct {
 		off  int64
 		n    int
@@ -189,7 +189,7 @@ func TestReadAtKeepsTheContract(t *testing.T) {
 
 func TestShrunkFileIsAnErrorNotZeros(t *testing.T) {
 	dir := write(t, map[string]string{"d.001": strings.Repeat("a", 1000), "d.002": strings.Repeat("b", 1000)})
-	img := open(t, filepath.Join(dir, "d.001"))
+	img := mustOpen(t, filepath.Join(dir, "d.001"))
 	if err := os.Truncate(filepath.Join(dir, "d.002"), 100); err != nil {
 		t.Fatal(err)
 	}
@@ -227,10 +227,10 @@ func failingImage(size int64, bad ...tutela.Run) (*Image, []byte) {
 		content[i] = byte(i * 7 >> 3)
 	}
 	const head = 1024 // a part before it, so that offsets differ
-	return &Image{size: head + size, parts: []part{
-		{file: failing{content: make([]byte, head)}, name: "d.001", size: head},
-		{file: failing{content, bad}, name: "d.002", start: head, size: size},
-	}}, append(make([]byte, head), content...)
+	return &Image{disk: &raw{size: head + size, parts: []part{
+		{File: &localFile{file: failing{content: make([]byte, head)}, name: "d.001", size: head}, name: "d.001"},
+		{File: &localFile{file: failing{content, bad}, name: "d.002", size: size}, name: "d.002", start: head},
+	}}}, append(make([]byte, head), content...)
 }
 
 func TestReadErrorNamesTheExactRun(t *testing.T) {
@@ -243,7 +243,7 @@ func TestReadErrorNamesTheExactRun(t *testing.T) {
 	}
 	var got []tutela.Run
 	buf := make([]byte, 64<<10)
-	for off := int64(0); off < img.size; {
+	for off := int64(0); off < img.Size(); {
 		n, err := img.ReadAt(buf, off)
 		if !bytes.Equal(buf[:n], content[off:off+int64(n)]) {
 			t.Fatalf("wrong bytes at %d+%d", off, n)
@@ -275,12 +275,12 @@ func TestReadErrorToTheEndOfTheRequest(t *testing.T) {
 func TestContainersAreRefusedByName(t *testing.T) {
 	pad := strings.Repeat("\x00", 1024)
 	for name, content := range map[string]string{
-		"ewf (E01)": "EVF\x09\x0d\x0a\xff\x00" + pad,
-		"vmdk":      "KDMV" + pad,
-		"vhd":       "conectix" + pad,
-		"vhdx":      "vhdxfile" + pad,
-		"qcow2":     "QFI\xfb" + pad,
-		"dmg":       pad + "koly" + pad[:508],
+		"aff":   "AFF10\r\n\x00" + pad,
+		"vmdk":  "KDMV" + pad,
+		"vhd":   "conectix" + pad,
+		"vhdx":  "vhdxfile" + pad,
+		"qcow2": "QFI\xfb" + pad,
+		"dmg":   pad + "koly" + pad[:508],
 	} {
 		_, err := Open(filepath.Join(write(t, map[string]string{"d.dd": content}), "d.dd"))
 		if !errors.Is(err, evidence.ErrUnsupported) || !strings.Contains(err.Error(), name+": no reader") {
@@ -311,7 +311,7 @@ func TestVHDFooter(t *testing.T) {
 		{"wrong size", disk + lying, "raw", disk + lying},
 		{"bad checksum", disk + "conectix" + vhd(2, 4096)[8:511] + "x", "raw", disk + "conectix" + vhd(2, 4096)[8:511] + "x"},
 	} {
-		img := open(t, filepath.Join(write(t, map[string]string{"d.dd": c.file}), "d.dd"))
+		img := mustOpen(t, filepath.Join(write(t, map[string]string{"d.dd": c.file}), "d.dd"))
 		if got := content(t, img); got != c.want || img.Chain()[0].Layer != c.layer {
 			t.Errorf("%s: %d bytes as %v", c.name, len(got), img.Chain())
 		}

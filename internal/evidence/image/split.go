@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tutela/internal/evidence"
 )
 
 // Parts of a split image share everything before the last dot. What follows it
@@ -32,26 +34,26 @@ func Named(path string) bool {
 func usual(path string) bool {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".dd", ".raw", ".img", ".image", ".iso", ".bin",
-		".dmg", ".e01", ".ex01", ".l01", ".vmdk", ".vhd", ".vhdx", ".qcow2", ".vdi", ".aff":
+		".dmg", ".e01", ".s01", ".ex01", ".l01", ".vmdk", ".vhd", ".vhdx", ".qcow2", ".vdi", ".aff":
 		return true
 	}
 	return false
 }
 
-// parts lists the files of the image whose first file is path.
-func parts(path string) ([]string, error) {
-	stem, suffix := cut(path)
+// parts lists the files of the image whose first file is name.
+func parts(st evidence.Storage, name string) ([]string, error) {
+	stem, suffix := cut(name)
 	if suffix == "" {
-		return []string{path}, nil
+		return []string{name}, nil
 	}
-	present, err := siblings(stem, isNumber(suffix))
+	present, err := siblings(st, stem, isNumber(suffix))
 	if err != nil {
 		return nil, err
 	}
 	if first, ok := firstOf(suffix, present); !ok {
-		return []string{path}, nil
+		return []string{name}, nil
 	} else if first != suffix {
-		return nil, fmt.Errorf("it is a part of the split image that begins with %s", filepath.Base(stem)+first)
+		return nil, fmt.Errorf("it is a part of the split image that begins with %s", stem+first)
 	}
 	return sequence(stem, suffix, present)
 }
@@ -82,20 +84,14 @@ func isFirst(suffix string) bool {
 }
 
 // siblings lists the suffixes of the files that could be parts beside stem.
-func siblings(stem string, numbers bool) (map[string]bool, error) {
-	dir, err := os.Open(filepath.Dir(stem))
+func siblings(st evidence.Storage, stem string, numbers bool) (map[string]bool, error) {
+	names, err := st.Names()
 	if err != nil {
 		return nil, fmt.Errorf("look for the other parts: %w", err)
 	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return nil, fmt.Errorf("look for the other parts: %w", err)
-	}
-	base := filepath.Base(stem)
 	present := make(map[string]bool)
 	for _, name := range names {
-		suffix, ok := strings.CutPrefix(name, base)
+		suffix, ok := strings.CutPrefix(name, stem)
 		if ok && (numbers && isNumber(suffix) || !numbers && isLetters(suffix)) {
 			present[suffix] = true
 		}
@@ -125,17 +121,17 @@ func firstOf(suffix string, present map[string]bool) (string, bool) {
 // sequence lists the parts from first on and refuses a sequence with a hole.
 func sequence(stem, first string, present map[string]bool) ([]string, error) {
 	last := lastOf(first, present)
-	var paths []string
+	var names []string
 	for suffix := first; ; suffix = next(suffix, present) {
 		if !present[suffix] {
-			return nil, fmt.Errorf("part %s of the split image is missing: %w", filepath.Base(stem)+suffix, fs.ErrNotExist)
+			return nil, fmt.Errorf("part %s of the split image is missing: %w", stem+suffix, fs.ErrNotExist)
 		}
-		if len(paths) == maxParts {
+		if len(names) == maxParts {
 			return nil, fmt.Errorf("more than %d parts", maxParts)
 		}
-		paths = append(paths, stem+suffix)
+		names = append(names, stem+suffix)
 		if suffix == last {
-			return paths, nil
+			return names, nil
 		}
 	}
 }

@@ -274,26 +274,26 @@ func TestWhatAPathIs(t *testing.T) {
 		}
 		return path
 	}
-	photo, blank, ewf := put("photo.jpg", "\xff\xd8\xff"), put("blank.img", strings.Repeat("\x00", 8192)), put("disk.E01", "EVF\x09\x0d\x0a\xff\x00")
+	photo, blank, aff := put("photo.jpg", "\xff\xd8\xff"), put("blank.img", strings.Repeat("\x00", 8192)), put("disk.aff", "AFF10\r\n\x00")
 	put("split.001", "LIST\x01")
 	put("split.002", strings.Repeat("x", 20))
 	sub := filepath.Join(dir, "sub")
 	os.Mkdir(sub, 0o700)
 	put("sub/disk.dd", "not opened in here")
 
-	s := opened(t, fakes(), photo, blank, ewf, filepath.Join(dir, "split.001"), sub)
+	s := opened(t, fakes(), photo, blank, aff, filepath.Join(dir, "split.001"), sub)
 	entries := expect(t, s,
 		"|file /photo.jpg 3",
 		"|volume / 8192 unsupported",
 		"|volume / 8 unsupported",
 		"|file /0 1",
 		"|file /disk.dd 18")
-	for i, want := range []tutela.Locator{{Layer: "file", At: "photo.jpg"}, {Layer: "raw", At: "blank.img"}, {Layer: "container", At: "disk.E01"}, {Layer: "split-raw", At: "split.001+2"}, {Layer: "folder", At: "sub"}} {
+	for i, want := range []tutela.Locator{{Layer: "file", At: "photo.jpg"}, {Layer: "raw", At: "blank.img"}, {Layer: "container", At: "disk.aff"}, {Layer: "split-raw", At: "split.001+2"}, {Layer: "folder", At: "sub"}} {
 		if entries[i].Chain[0] != want {
 			t.Errorf("chain %v, want %v first", entries[i].Chain, want)
 		}
 	}
-	if detail := entries[2].Findings[0].Detail; detail != "ewf (E01): no reader in this version" {
+	if detail := entries[2].Findings[0].Detail; detail != "aff: no reader in this version" {
 		t.Errorf("container: %q", detail)
 	}
 	kinds := ""
