@@ -50,6 +50,9 @@ func (g *geometry) holds(c uint32) bool { return c >= firstCluster && c-firstClu
 // offset is the place of cluster c.
 func (g *geometry) offset(c uint32) int64 { return g.data + int64(c-firstCluster)*g.cluster }
 
+// clusterAt is the cluster at a place.
+func (g *geometry) clusterAt(at int64) uint32 { return uint32((at-g.data)/g.cluster) + firstCluster }
+
 // need is how many clusters size bytes take.
 func (g *geometry) need(size int64) int64 { return (size + g.cluster - 1) / g.cluster }
 

@@ -31,7 +31,7 @@ func (w *walker) giveFile(d *directory, e *entry) error {
 	}
 	switch {
 	case e.dead:
-		w.readDead(out, e)
+		w.readDead(out, d, e)
 	default:
 		w.readLive(out, e)
 	}
@@ -108,7 +108,8 @@ func (w *walker) slack(extents []evidence.Extent, size int64) []tutela.Run {
 
 // readDead finds the content of a deleted file: see "Deleted files" in the
 // package comment.
-func (w *walker) readDead(out *evidence.Entry, e *entry) {
+func (w *walker) readDead(out *evidence.Entry, d *directory, e *entry) {
+	restored := w.restoreStart(d, e)
 	switch {
 	case e.size == 0:
 		w.set(out, nil)
@@ -133,7 +134,7 @@ func (w *walker) readDead(out *evidence.Entry, e *entry) {
 		refuse(out, err)
 		return
 	}
-	for _, why := range assumed {
+	for _, why := range append(assumed, w.doubts(e, extents, restored)...) {
 		out.Find(tutela.FindingAssumed, why)
 	}
 	w.set(out, extents)
@@ -186,18 +187,61 @@ func (w *walker) guess(e *entry) (extents []evidence.Extent, assumed []string, e
 		}
 		assumed = append(assumed, why)
 	}
-	return chain.extents, append(assumed, w.doubts(e)...), nil
+	return chain.extents, assumed, nil
 }
 
-// doubts are about the first cluster.
-func (w *walker) doubts(e *entry) (all []string) {
-	if w.both.has(e.start) {
-		all = append(all, "another deleted file begins in its first cluster too")
+// doubts are about every deleted content.
+func (w *walker) doubts(e *entry, extents []evidence.Extent, restored string) (all []string) {
+	var shared int64
+	for _, x := range extents {
+		first := w.geo.clusterAt(x.Offset)
+		for i := range uint32(x.Length / w.geo.cluster) {
+			if w.both.has(first + i) {
+				shared++
+			}
+		}
 	}
-	if e.slot.deleted() && w.geo.bits == 32 && e.start < 1<<16 && w.geo.clusters > 1<<16 {
-		all = append(all, "the upper half of its first cluster's number may have been cleared: it may have been elsewhere")
+	if shared > 0 {
+		all = append(all, fmt.Sprintf("%d of its clusters may be those of another deleted file", shared))
+	}
+	if restored != "" {
+		all = append(all, restored)
 	}
 	return all
+}
+
+// halved reports whether the upper half of the first cluster's number may be
+// missing: Windows clears it on deletion.
+func (w *walker) halved(e *entry) bool {
+	return w.geo.bits == 32 && e.slot.deleted() && e.start > 0 && e.start < 1<<16 && w.geo.clusters > 1<<16
+}
+
+// restoreStart puts the upper half of the first cluster's number in its place
+// where it may be missing, and says so. A number whose cluster is free is kept as
+// it is; otherwise the half of the directory's number is taken if that cluster is
+// free, or the only half that gives a free one.
+func (w *walker) restoreStart(d *directory, e *entry) string {
+	if !w.halved(e) {
+		return ""
+	}
+	if w.geo.holds(e.start) && !w.table.used.has(e.start) {
+		return "the upper half of its first cluster's number may have been cleared: it may have been elsewhere"
+	}
+	var free []uint32
+	for c := e.start; w.geo.holds(c); c += 1 << 16 {
+		if w.steps--; !w.table.used.has(c) {
+			free = append(free, c)
+		}
+		if !w.table.used.has(c) && c>>16 == d.start>>16 {
+			free = []uint32{c}
+			break
+		}
+	}
+	if len(free) != 1 {
+		return ""
+	}
+	e.start = free[0]
+	return fmt.Sprintf("the upper half of its first cluster's number is missing: it is taken to be cluster %d", e.start)
 }
 
 // lostChain is the content of a deleted file whose chain is still there and
@@ -217,5 +261,5 @@ func (w *walker) lostChain(e *entry) ([]evidence.Extent, []string, error) {
 		return nil, nil, errTaken
 	}
 	why := "its clusters are still marked as used, by no file that is listed"
-	return chain.extents, append([]string{why}, w.doubts(e)...), nil
+	return chain.extents, []string{why}, nil
 }

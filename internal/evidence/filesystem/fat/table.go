@@ -232,7 +232,7 @@ func (t *table) follow(c uint32, visit func(uint32)) (out chainOf) {
 // forget makes the set of follow empty again.
 func (t *table) forget(out *chainOf) {
 	for _, e := range out.extents {
-		first := uint32((e.Offset-t.geo.data)/t.geo.cluster) + firstCluster
+		first := t.geo.clusterAt(e.Offset)
 		for i := range uint32(e.Length / t.geo.cluster) {
 			t.chain.drop(first + i)
 		}

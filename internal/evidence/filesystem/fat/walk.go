@@ -10,9 +10,9 @@ import (
 	"tutela/internal/evidence"
 )
 
-// walker is one walk. It goes over the directories three times: to learn which
-// clusters the files in use have, then where deleted files begin, and at last to
-// give everything out.
+// walker is one walk. It goes over the directories again and again: to learn which
+// clusters the files in use have, where deleted ones begin and which clusters two
+// of those would have, and at last to give everything out.
 type walker struct {
 	fs     *FileSystem
 	geo    *geometry
@@ -25,6 +25,7 @@ type walker struct {
 	claimed clusterSet // of files and directories in use
 	crossed clusterSet // claimed twice
 	begins  clusterSet // first ones of deleted contents
+	covered clusterSet // of deleted contents, as far as guess goes
 	both    clusterSet // of two deleted contents
 	remains remains
 
@@ -42,7 +43,7 @@ func (fs *FileSystem) Walk(ctx context.Context, limits evidence.Limits, visit fu
 	if err := w.table.load(ctx); err != nil {
 		return err
 	}
-	for _, pass := range []func(context.Context) error{w.claim, w.search, w.mark, w.give} {
+	for _, pass := range []func(context.Context) error{w.claim, w.search, w.begin, w.cover, w.give} {
 		w.listed = newClusterSet(w.geo)
 		w.steps = 4*int64(w.geo.held) + 1<<16
 		if err := pass(ctx); err != nil {
@@ -58,7 +59,7 @@ func newWalker(fs *FileSystem, limits evidence.Limits, visit func(*evidence.Entr
 		fs: fs, geo: &fs.geo, table: newTable(fs), limits: limits, visit: visit,
 		buffer:  make([]byte, fs.geo.sector),
 		claimed: newClusterSet(&fs.geo), crossed: newClusterSet(&fs.geo),
-		begins: newClusterSet(&fs.geo), both: newClusterSet(&fs.geo),
+		begins: newClusterSet(&fs.geo), covered: newClusterSet(&fs.geo), both: newClusterSet(&fs.geo),
 		deleted: product(held, limits.DeletedFactor),
 		ghosts:  held / 512,
 	}
@@ -171,22 +172,42 @@ func (w *walker) claimOne(c uint32) {
 // than the volume many times over are made to keep a reader busy.
 func (w *walker) affordable() bool { return w.steps > 0 }
 
-// mark learns where deleted contents begin.
-func (w *walker) mark(ctx context.Context) error {
-	return w.everything(ctx, pass{
+// begin learns where deleted contents begin.
+func (w *walker) begin(ctx context.Context) error {
+	return w.everything(ctx, w.eachDead(func(e *entry) { w.begins.add(e.start) }))
+}
+
+// cover learns which clusters more than one deleted content would have.
+func (w *walker) cover(ctx context.Context) error {
+	return w.everything(ctx, w.eachDead(func(e *entry) {
+		extents, _, _ := w.guess(e)
+		for _, x := range extents {
+			first := w.geo.clusterAt(x.Offset)
+			for i := range uint32(x.Length / w.geo.cluster) {
+				if w.covered.has(first + i) {
+					w.both.add(first + i)
+				}
+				w.covered.add(first + i)
+			}
+		}
+	}))
+}
+
+// eachDead is a pass over the deleted contents whose beginning is known.
+func (w *walker) eachDead(visit func(*entry)) pass {
+	return pass{
 		dead: true,
-		file: func(_ *directory, e *entry) error {
-			if !e.dead || e.size == 0 || !w.geo.holds(e.start) {
-				return nil
+		file: func(d *directory, e *entry) error {
+			if e.dead && e.size > 0 && e.size <= w.geo.total {
+				w.restoreStart(d, e)
+				if w.geo.holds(e.start) {
+					visit(e)
+				}
 			}
-			if w.begins.has(e.start) {
-				w.both.add(e.start)
-			}
-			w.begins.add(e.start)
 			return nil
 		},
 		about: func(*directory, []tutela.Finding) error { return nil },
-	})
+	}
 }
 
 // give gives everything out.
