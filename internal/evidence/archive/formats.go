@@ -37,7 +37,14 @@ var formats = []format{
 	{"bzip2", []string{"BZh"}, isBzip2, (*listing).bzip2},
 	{"7z", []string{"7z\xbc\xaf\x27\x1c"}, nil, (*listing).sevenZip},
 	{"rar", []string{"Rar!\x1a\x07\x00", "Rar!\x1a\x07\x01\x00"}, nil, (*listing).rar},
-	{"cab", []string{"MSCF\x00\x00\x00\x00"}, nil, (*listing).unread},
+	{"cab", []string{"MSCF\x00\x00\x00\x00"}, nil, (*listing).cabinet},
+	{"cpio", []string{"070701", "070702", "070707"}, nil, (*listing).cpio},
+	{"cpio", []string{"\xc7\x71", "\x71\xc7"}, isBinaryCpio, (*listing).cpio},
+	{"ar", []string{arMagic}, nil, (*listing).ar},
+	{"lz4", []string{"\x04\x22\x4d\x18", "\x02\x21\x4c\x18"}, nil, (*listing).lz4},
+	{"compress", []string{"\x1f\x9d"}, isCompress, (*listing).compress},
+	{"lzma", []string{"\x5d\x00\x00"}, isLZMA, (*listing).lzma},
+	{"ab", []string{abMagic}, nil, (*listing).androidBackup},
 	{"tar", nil, isTarHeader, (*listing).tar}, // no magic in all of them: the last
 }
 
@@ -83,6 +90,11 @@ func isBzip2(head []byte) bool {
 	}
 	block := string(head[4:10])
 	return block == "\x31\x41\x59\x26\x53\x59" || block == "\x17\x72\x45\x38\x50\x90"
+}
+
+// isCompress asks for a width of codes too, for the magic has two bytes only.
+func isCompress(head []byte) bool {
+	return len(head) >= 5 && head[2]&0x60 == 0 && head[2]&31 >= 9 && head[2]&31 <= 16
 }
 
 // isTarHeader reports whether the block's checksum holds (POSIX.1-2017, pax,

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"compress/gzip"
+	"compress/zlib"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"github.com/ulikunitz/xz/lzma"
 
 	"tutela"
 )
@@ -43,6 +46,25 @@ func (l *listing) zstd([]byte) error {
 	}))
 }
 
+func (l *listing) lz4([]byte) error {
+	return l.stream(l.streamMember(func(content *io.SectionReader) (io.ReadCloser, error) {
+		return newLZ4(content)
+	}))
+}
+
+func (l *listing) compress([]byte) error {
+	return l.stream(l.streamMember(func(content *io.SectionReader) (io.ReadCloser, error) {
+		z, err := newLZW(content)
+		return io.NopCloser(z), err
+	}))
+}
+
+func (l *listing) lzma([]byte) error {
+	return l.stream(l.streamMember(func(content *io.SectionReader) (io.ReadCloser, error) {
+		return newLZMA(content)
+	}))
+}
+
 // streamMember is the one member of a compressed stream.
 func (l *listing) streamMember(open opensStream) *member {
 	m := &member{name: streamName(l.parent.Path), kind: tutela.File, size: -1}
@@ -61,8 +83,8 @@ func (l *listing) stream(m *member) error {
 // streamSuffixes are the endings that compression adds to a name, and what
 // stood there before.
 var streamSuffixes = []struct{ suffix, before string }{
-	{".gz", ""}, {".bz2", ""}, {".xz", ""}, {".zst", ""},
-	{".tgz", ".tar"}, {".taz", ".tar"}, {".tbz", ".tar"}, {".tbz2", ".tar"}, {".txz", ".tar"}, {".tzst", ".tar"},
+	{".gz", ""}, {".bz2", ""}, {".xz", ""}, {".zst", ""}, {".lz4", ""}, {".lzma", ""}, {".z", ""},
+	{".tgz", ".tar"}, {".taz", ".tar"}, {".tbz", ".tar"}, {".tbz2", ".tar"}, {".txz", ".tar"}, {".tzst", ".tar"}, {".tlz", ".tar"}, {".ab", ".tar"},
 }
 
 // streamName is the name a file had before it was compressed, judged by the
@@ -180,4 +202,77 @@ func (z zstdReader) Read(p []byte) (int, error) {
 		err = unsupported("zstd: %v", err)
 	}
 	return n, err
+}
+
+// newLZ4 decodes LZ4 frames (LZ4 Frame Format 1.6.1). A block has at most 4 MiB,
+// or 8 MiB in the legacy frames.
+func newLZ4(r io.Reader) (io.ReadCloser, error) {
+	z := lz4.NewReader(r)
+	if err := z.Apply(lz4.ConcurrencyOption(1)); err != nil {
+		return nil, err
+	}
+	return guarded{io.NopCloser(z)}, nil
+}
+
+const lzmaHeader = 13 // bytes: properties, dictionary, size
+
+// isLZMA guesses, for the format has no magic: the properties every writer
+// takes, a dictionary of 2^n or 2^n+2^(n-1) bytes, a size that is unknown or
+// could be one, and a range coder that begins with a zero.
+func isLZMA(head []byte) bool {
+	if len(head) < lzmaHeader+5 || head[0] != 0x5d || head[lzmaHeader] != 0 {
+		return false
+	}
+	dict := binary.LittleEndian.Uint32(head[1:])
+	size := int64(binary.LittleEndian.Uint64(head[5:]))
+	top := dict & -dict
+	return dict >= 1<<12 && (dict == top || dict == top|top<<1) && size >= -1 && size < 1<<40
+}
+
+func newLZMA(content *io.SectionReader) (io.ReadCloser, error) {
+	var h [lzmaHeader]byte
+	if _, err := io.ReadFull(content, h[:]); err != nil {
+		return nil, whole(err)
+	}
+	dict, err := dictionary(int64(binary.LittleEndian.Uint32(h[1:])), content.Size())
+	if err != nil {
+		return nil, err
+	}
+	binary.LittleEndian.PutUint32(h[1:], uint32(dict))
+	r, err := lzma.ReaderConfig{DictCap: dict}.NewReader(io.MultiReader(bytes.NewReader(h[:]), content))
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(r), nil
+}
+
+const abMagic = "ANDROID BACKUP\n"
+
+// androidBackup lists what `adb backup` wrote: four lines, and behind them a tar,
+// deflated or not.
+func (l *listing) androidBackup(head []byte) error {
+	lines := bytes.SplitN(head, []byte{'\n'}, 5)
+	if len(lines) < 5 {
+		l.find(tutela.FindingTruncated, "ab: the header is cut off")
+		return nil
+	}
+	version, compressed, cipher := string(lines[1]), string(lines[2]), string(lines[3])
+	if cipher != "none" {
+		l.find(tutela.FindingEncrypted, "ab: the backup is encrypted with %s", tutela.DisplayPath(lines[3]))
+		return nil
+	}
+	if len(version) != 1 || version < "1" || version > "5" {
+		l.find(tutela.FindingUnsupported, "ab: version %s", tutela.DisplayPath(lines[1]))
+		return nil
+	}
+	at := int64(len(abMagic) + len(version) + len(compressed) + len(cipher) + 3)
+	m := l.streamMember(func(content *io.SectionReader) (io.ReadCloser, error) {
+		return zlib.NewReader(io.NewSectionReader(content, at, content.Size()-at))
+	})
+	m.at = at
+	if compressed != "1" {
+		m.size = l.size - at
+		l.inPlace(m, at)
+	}
+	return l.stream(m)
 }

@@ -91,7 +91,7 @@ func (l *listing) tarMember(r *tar.Reader, h *tar.Header, data int64) error {
 	case isSparse(h):
 		m.open = openOnce(r)
 	default:
-		l.tarContent(m, data)
+		l.inPlace(m, data)
 	}
 	return l.member(m)
 }
@@ -121,22 +121,6 @@ func isSparse(h *tar.Header) bool {
 		}
 	}
 	return false
-}
-
-// tarContent reads the data where they lie.
-func (l *listing) tarContent(m *member, data int64) {
-	held := max(0, min(m.size, l.size-data))
-	section := io.NewSectionReader(l.content, data, held)
-	if held < m.size {
-		m.find(tutela.FindingTruncated, "tar: %d of %d bytes are there", held, m.size)
-		m.open = func() (io.ReadCloser, error) {
-			cut := io.MultiReader(io.NewSectionReader(section, 0, held), brokenReader{io.ErrUnexpectedEOF})
-			return io.NopCloser(cut), nil
-		}
-		return
-	}
-	m.random = section
-	m.open = func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(section, 0, held)), nil }
 }
 
 // brokenReader is the end of a stream that should not end there.
