@@ -60,13 +60,12 @@ func candidates(src evidence.Source) ([]candidate, error) {
 	}
 	places := []int64{end - headerAt}
 	if primaryErr == nil {
-		places = append(places, start+h.bytes()-headerAt)
+		for over := int64(0); over < h.block; over += 512 {
+			places = append(places, start+h.bytes()-headerAt+over)
+		}
 	}
 	for _, at := range places {
-		if at <= start+headerAt {
-			continue
-		}
-		if h, err := headerAtOffset(src, start, at); err == nil && h.bytes() >= at-start {
+		if h, ok := copyAt(src, start, at); ok {
 			found = append(found, candidate{h, false})
 			break
 		}
@@ -78,6 +77,18 @@ func candidates(src evidence.Source) ([]candidate, error) {
 		return nil, fmt.Errorf("volume header: %w, and no copy of it", primaryErr)
 	}
 	return found, nil
+}
+
+// copyAt is the copy of the header at a place that is the last sector but one of
+// the volume it describes. A volume may be less than a block longer than its
+// blocks.
+func copyAt(src evidence.Source, start, at int64) (header, bool) {
+	if at <= start+headerAt {
+		return header{}, false
+	}
+	h, err := headerAtOffset(src, start, at)
+	over := at + headerAt - start - h.bytes()
+	return h, err == nil && over >= 0 && over < h.block
 }
 
 // unwrap finds the volume in an HFS wrapper (TN1150 "HFS Wrapper"); without one
