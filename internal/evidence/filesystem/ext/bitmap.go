@@ -99,9 +99,11 @@ func (a *allocation) unwritten(g int64) []byte {
 func (fs *FileSystem) headBlocks(g int64) int64 {
 	perBlock := fs.block / fs.descriptor
 	table := (fs.groups + perBlock - 1) / perBlock
-	switch {
+	switch within := g % perBlock; {
+	case g/perBlock >= fs.firstMetaGroup && (within < 2 || within == perBlock-1):
+		return 1 + int64(b2i(fs.hasSuper(g)))
 	case g/perBlock >= fs.firstMetaGroup:
-		return 2
+		return int64(b2i(fs.hasSuper(g)))
 	case fs.hasSuper(g):
 		return 1 + min(table, fs.firstMetaGroup) + int64(le16(fs.raw, 0xce))
 	}

@@ -27,6 +27,7 @@ type dirent struct {
 type leaf struct {
 	live, gone []dirent
 	problem    string
+	tail       bool // it ends with a checksum
 }
 
 // recordLength: blocks of 64 KiB need one more bit than there is.
@@ -62,7 +63,10 @@ func (fs *FileSystem) entries(b []byte, root bool) (l leaf) {
 		inode := int64(le32(b, at))
 		text := string(b[at+direntHead : at+direntHead+name])
 		switch {
-		case inode == 0 && (fs.isTail(b, at) || isHashNode(b, at)):
+		case inode == 0 && fs.isTail(b, at):
+			l.tail = true
+			return l
+		case inode == 0 && isHashNode(b, at):
 			return l
 		case inode == 0:
 			fs.unused(&l, b, at, n, text)
@@ -144,12 +148,38 @@ func plausible(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
 }
 
-// leafRight reports whether the checksum at the end of a block of a directory
-// holds. Blocks of a hash tree's nodes have another kind, which is not checked.
-func (fs *FileSystem) leafRight(b []byte, in *inode) bool {
-	at := len(b) - tailBytes
-	if !fs.metadataCRC() || !fs.isTail(b, at) {
+// right reports whether the checksum of a block of a directory holds: behind the
+// entries of a leaf, or behind the table of a hash tree's node.
+func (fs *FileSystem) right(b []byte, l *leaf, in *inode) bool {
+	if !fs.metadataCRC() {
 		return true
 	}
-	return crc32c(fs.inodeSeed(in), b[:at]) == le32(b, at+8)
+	if l.tail {
+		at := len(b) - tailBytes
+		return crc32c(fs.inodeSeed(in), b[:at]) == le32(b, at+8)
+	}
+	table := hashTable(b)
+	if table == 0 || !in.is(flagIndex) {
+		return true
+	}
+	limit, count := int(le16(b, table)), int(le16(b, table+2))
+	tail := table + 8*limit
+	if count > limit || tail+8 > len(b) {
+		return false
+	}
+	return crc32c(fs.inodeSeed(in), b[:table+8*count], b[tail:tail+4], []byte{0, 0, 0, 0}) == le32(b, tail+4)
+}
+
+// hashTable is where the table of a hash tree's node begins, 0 in other blocks
+// ("Hash Tree Directories").
+func hashTable(b []byte) int {
+	switch {
+	case len(b) < 1024:
+		return 0
+	case isHashNode(b, 0) && le32(b, 0) == 0:
+		return 8
+	case recordLength(b, 0, len(b)) == 12 && recordLength(b, 12, len(b)) == len(b)-12 && b[0x1d] == 8:
+		return 0x20
+	}
+	return 0
 }

@@ -24,6 +24,33 @@ type listing struct {
 	ghosts    []ghost
 	problems  []string
 	lost      bool // bytes that could not be read
+	owners    []owner
+}
+
+// owner says which file an inode number stood for at an age.
+type owner struct {
+	age        int64
+	generation uint32
+}
+
+// owns reports whether the number of the directory was the directory's at an
+// age, as far as the journal knows.
+func (l *listing) owns(age int64) bool {
+	if l.owners == nil {
+		if now, err := l.w.inode(l.n.in.number); err == nil {
+			l.owners = append(l.owners, owner{present, now.generation})
+		}
+		l.w.past.versions(l.n.in.number, func(v version) bool {
+			l.owners = append(l.owners, owner{v.age, v.generation})
+			return true
+		})
+	}
+	for i, o := range l.owners {
+		if o.age <= age || i == len(l.owners)-1 {
+			return o.generation == l.n.in.generation
+		}
+	}
+	return true
 }
 
 func (l *listing) blame(format string, args ...any) {
@@ -53,6 +80,7 @@ func (w *walker) list(n *node) error {
 	if err != nil {
 		return err
 	}
+	l.inlineBefore()
 	if err := l.giveGhosts(); err != nil || n.gone {
 		return err
 	}
@@ -136,7 +164,7 @@ func (l *listing) block(logical, physical int64) error {
 	found := w.fs.entries(b, l.isHashRoot(logical))
 	if found.problem != "" {
 		l.blame("block %d: %s", logical, found.problem)
-	} else if !w.fs.leafRight(b, l.n.in) {
+	} else if !w.fs.right(b, &found, l.n.in) {
 		l.blame("block %d has a wrong checksum", logical)
 	}
 	l.remember(found.gone, present)
@@ -195,7 +223,7 @@ func (l *listing) copies(logical, physical int64) (any bool) {
 // takes remembers the names of a block if it was one of this directory.
 func (l *listing) takes(b []byte, logical, age int64) bool {
 	found := l.w.fs.entries(b, l.isHashRoot(logical))
-	if found.problem != "" || !l.w.fs.leafRight(b, l.n.in) {
+	if found.problem != "" || !l.w.fs.right(b, &found, l.n.in) || !l.owns(age) {
 		return false
 	}
 	if logical == 0 && (len(found.live) == 0 || found.live[0].name != "." || found.live[0].inode != l.n.in.number) {
@@ -232,7 +260,7 @@ func (l *listing) wasThere() error {
 			}
 			l.copies(run.logical+i, run.physical+i)
 			if !w.alloc.inUse(run.physical+i) && w.fs.readBlock(run.physical+i, b) == nil {
-				l.takes(b, run.logical+i, l.n.age)
+				l.takes(b, run.logical+i, present)
 			}
 		}
 	}
@@ -255,6 +283,23 @@ func (l *listing) inline(use func([]dirent) error) error {
 		}
 	}
 	return nil
+}
+
+// inlineBefore remembers the names that the directory had while its inode held
+// them.
+func (l *listing) inlineBefore() {
+	l.w.past.versions(l.n.in.number, func(v version) bool {
+		if v.generation != l.n.in.generation || v.kind() != modeDir || !v.is(flagInline) {
+			return true
+		}
+		rest, _ := v.systemData()
+		for _, part := range [][]byte{v.area()[4:], rest} {
+			found := l.w.fs.entries(part, false)
+			l.remember(found.live, v.age)
+			l.remember(found.gone, v.age)
+		}
+		return true
+	})
 }
 
 // displayName: encrypted names are any bytes, among them slashes.
