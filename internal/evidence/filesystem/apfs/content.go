@@ -187,7 +187,7 @@ func (w *walker) judge(it *item, l *laid) {
 		it.find(tutela.FindingLimit, "%v", errCrowded)
 		it.refuse(errCrowded)
 	}
-	if w.view.old {
+	if w.view.isPast() {
 		w.judgeDeleted(it, l)
 	}
 }
@@ -197,6 +197,9 @@ func (w *walker) judgeDeleted(it *item, l *laid) {
 	it.slack = nil
 	if len(l.findings) > 0 {
 		it.refuse(errors.New(l.findings[0].Detail))
+		return
+	}
+	if w.view.kept {
 		return
 	}
 	used, all, err := w.space.inUse(l.extents)

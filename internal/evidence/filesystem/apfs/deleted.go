@@ -2,52 +2,45 @@ package apfs
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"slices"
+	"time"
+
+	"tutela"
 )
 
-// earlier gives out the files that older checkpoints list and the youngest does
-// not.
-func (w *walker) earlier(ctx context.Context) error {
-	today := w.view
-	defer func() { w.view = today }()
-	seen, err := w.blocksOfToday(ctx)
-	if err != nil {
-		return err
+// openPast finds the earlier states of the volume that can still be read, and
+// tells of each snapshot.
+func (w *walker) openPast() {
+	today := w.fs.checkpoint.xid
+	snapshots, problems := w.volume.snapshots(w.nodes, today)
+	for _, p := range problems {
+		w.findings = append(w.findings, finding(p))
 	}
-	told := map[uint64]bool{}
-	for _, c := range w.fs.older {
-		tree := w.treeAt(c)
-		if tree == nil {
+	for _, s := range slices.Backward(snapshots) {
+		tree, err := w.volume.treeOf(w.nodes, s, today)
+		text := fmt.Sprintf("snapshot %q of transaction %d, made %s", s.name, s.xid, s.made.Format(time.RFC3339))
+		if err != nil {
+			w.find(tutela.FindingSnapshot, "%s: not read: %v", text, err)
 			continue
 		}
-		w.view = view{tree: tree, xid: c.xid, old: true, encrypted: today.encrypted, hashed: today.hashed}
-		gone, err := w.gone(ctx, seen, told)
-		if err != nil {
-			return err
-		}
-		for _, g := range gone {
-			if err := w.ghost(g); err != nil {
-				return err
-			}
+		w.find(tutela.FindingSnapshot, "%s: what differs in it is listed as deleted", text)
+		v := w.view
+		v.tree, v.past, v.kept = tree, fmt.Sprintf("snapshot %q", s.name), true
+		w.states = append(w.states, v)
+	}
+	for _, c := range w.fs.older {
+		if tree := w.treeAt(c); tree != nil {
+			v := w.view
+			v.tree, v.past = tree, fmt.Sprintf("checkpoint %d", c.xid)
+			w.states = append(w.states, v)
 		}
 	}
-	return nil
-}
-
-// blocksOfToday are the nodes of the tree that is in use: an older tree that
-// has them too says nothing new there.
-func (w *walker) blocksOfToday(ctx context.Context) (map[uint64]bool, error) {
-	seen := map[uint64]bool{}
-	if len(w.fs.older) == 0 {
-		return seen, nil
-	}
-	nothing := func(error) {}
-	err := w.view.tree.scan(ctx, seen, func(_, _ []byte) error { return nil }, nothing, nothing)
-	return seen, err
 }
 
 // treeAt is the volume's tree as a checkpoint has it; nil where that is not
-// whole any more, as is usual.
+// whole any more, as is usual, and where it is that of today.
 func (w *walker) treeAt(c *checkpoint) *tree {
 	m, err := openMap(w.nodes, c.objectMap, c.xid, "object map of the container")
 	if err != nil {
@@ -64,39 +57,77 @@ func (w *walker) treeAt(c *checkpoint) *tree {
 	return t
 }
 
-// gone are the names of an older tree whose inode is not there today and was
-// not told of. Blocks in seen are passed over; those read are added.
-func (w *walker) gone(ctx context.Context, seen map[uint64]bool, told map[uint64]bool) (gone []entry, err error) {
-	var nameless []uint64
+// version is a content that a name once had.
+type version struct {
+	oid, parent uint64
+	name        string
+	modified    time.Time
+}
+
+// ghosts is the way through the earlier states.
+type ghosts struct {
+	*walker
+	today view
+	seen  map[uint64]bool // blocks of trees that have nothing new to say
+	told  map[version]bool
+}
+
+// earlier gives out the files of earlier states that today's does not have.
+func (w *walker) earlier(ctx context.Context) error {
+	if len(w.states) == 0 {
+		return nil
+	}
+	g := &ghosts{walker: w, today: w.view, seen: map[uint64]bool{}, told: map[version]bool{}}
+	nothing := func(error) {}
+	err := w.view.tree.scan(ctx, g.seen, func(_, _ []byte) error { return nil }, nothing, nothing)
+	if err != nil {
+		return err
+	}
+	defer func() { w.view = g.today }()
+	for _, v := range w.states {
+		w.view = v
+		gone, err := g.gone(ctx)
+		if err != nil {
+			return err
+		}
+		for _, e := range gone {
+			if err := g.tell(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// gone are the names of an earlier state whose file is not there today, or is
+// another. Blocks in seen are passed over; those read are added.
+func (g *ghosts) gone(ctx context.Context) (gone []entry, err error) {
+	var inodes []uint64
 	named := map[uint64]bool{}
 	nothing := func(error) {}
-	err = w.view.tree.scan(ctx, seen, func(key, value []byte) error {
-		at := identifier(key)
-		if at[1] == recordInode && !w.isThere(at[0]) && !told[at[0]] {
-			nameless = append(nameless, at[0])
+	err = g.view.tree.scan(ctx, g.seen, func(key, value []byte) error {
+		switch at := identifier(key); at[1] {
+		case recordInode:
+			if !g.isThere(at[0]) || g.changed(at[0], value) {
+				inodes = append(inodes, at[0])
+			}
+		case recordEntry:
+			e, err := parseEntry(key, value, g.view.hashed)
+			if err != nil || g.isThere(e.oid) {
+				return nil
+			}
+			e.name, named[e.oid] = slices.Clone(e.name), true
+			gone = append(gone, e)
+			if e.directory {
+				g.folders.add(e.oid, folder{e.parent, string(e.name)})
+			}
 		}
-		if at[1] != recordEntry {
-			return nil
-		}
-		e, err := parseEntry(key, value, w.view.hashed)
-		if err != nil || w.isThere(e.oid) || told[e.oid] {
-			return nil
-		}
-		if e.directory {
-			w.folders.add(e.oid, folder{e.parent, string(e.name)})
-			return nil
-		}
-		e.name = slices.Clone(e.name)
-		gone, named[e.oid] = append(gone, e), true
 		return nil
 	}, nothing, nothing)
-	for _, oid := range nameless {
+	for _, oid := range inodes {
 		if !named[oid] {
 			gone = append(gone, entry{oid: oid})
 		}
-	}
-	for _, g := range gone {
-		told[g.oid] = true
 	}
 	return gone, err
 }
@@ -107,17 +138,59 @@ func (w *walker) isThere(oid uint64) bool {
 	return there
 }
 
-// ghost gives out a deleted file, if the older tree still holds its inode.
-func (w *walker) ghost(g entry) error {
-	f, err := w.view.tree.load(g.oid)
+// changed reports whether an inode of an earlier state had another content than
+// it has today.
+func (g *ghosts) changed(oid uint64, value []byte) bool {
+	then, err := parseInode(oid, value)
+	if err != nil || then.isDirectory() || then.size == 0 {
+		return false
+	}
+	now, err := g.today.tree.load(oid)
+	if err != nil || now.inode == nil || now.times.Modified.Equal(then.times.Modified) && now.size == then.size {
+		return false
+	}
+	if now.size != then.size || now.stream != then.stream {
+		return true
+	}
+	were, _ := g.view.tree.extentsOf(then.stream)
+	are, _ := g.today.tree.extentsOf(now.stream)
+	return !slices.Equal(were, are)
+}
+
+// tell gives out a file of an earlier state, if its inode is still there.
+func (g *ghosts) tell(e entry) error {
+	f, err := g.view.tree.load(e.oid)
 	if f.inode == nil || f.isDirectory() || err != nil && len(f.extents) == 0 {
 		return nil
 	}
 	if err != nil {
 		f.problems = append(f.problems, err)
 	}
-	if g.name == nil {
-		g.parent, g.name = f.parent, f.nameOrNumber()
+	if e.name == nil {
+		e.parent, e.name = f.parent, f.nameOrNumber()
 	}
-	return w.file(f, g.parent, g.name)
+	if g.isThere(e.oid) && !g.whole(f) {
+		return nil
+	}
+	v := version{f.oid, e.parent, string(e.name), f.times.Modified}
+	if g.told[v] {
+		return nil
+	}
+	g.told[v] = true
+	return g.file(f, e.parent, e.name)
+}
+
+// whole reports whether an earlier content of a file that is still there can be
+// given. One that cannot is not worth an entry: the file has one.
+func (g *ghosts) whole(f *file) bool {
+	all, err := g.view.tree.extentsOf(f.stream)
+	if err != nil || g.view.encrypted || f.size > math.MaxInt64 {
+		return false
+	}
+	l := g.fs.lay(all, int64(f.size))
+	if len(l.findings) > 0 || g.view.kept {
+		return len(l.findings) == 0
+	}
+	used, _, err := g.space.inUse(l.extents)
+	return err == nil && used == 0
 }

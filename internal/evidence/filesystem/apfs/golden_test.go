@@ -2,9 +2,11 @@ package apfs
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"tutela"
 	"tutela/internal/evidence"
 	partitions "tutela/internal/evidence/volume"
 	"tutela/internal/evidencetest"
@@ -73,4 +75,31 @@ func text(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// TestEmpty reads what another program made: a container of one empty volume
+// whose names are compared as they are.
+func TestEmpty(t *testing.T) {
+	image := evidencetest.Image(t, "testdata/mkapfs.img")
+	fs, err := Open(evidencetest.Source(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := fs.volumes[0]; string(v.name) != "Empty one" || v.hashed() || v.encrypted() {
+		t.Errorf("volume %+v", v)
+	}
+	if all := evidencetest.List(t, fs); len(all) != 0 {
+		t.Errorf("entries:\n%s", evidencetest.Listing(all))
+	}
+	var blocks []tutela.Run
+	if err := fs.Free(t.Context(), func(r tutela.Run) error {
+		blocks = append(blocks, tutela.Run{Offset: r.Offset / 4096, Length: r.Length / 4096})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []tutela.Run{{Offset: 0x1751, Length: 0x4e20 - 0x1751}, {Offset: 0x4e28, Length: 0x5208 - 0x4e28}, {Offset: 0x5221, Length: 0x8200 - 0x5221}}
+	if !slices.Equal(blocks, want) {
+		t.Errorf("free: %#x", blocks)
+	}
 }

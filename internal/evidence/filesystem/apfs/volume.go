@@ -3,7 +3,6 @@ package apfs
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -28,7 +27,7 @@ const (
 	volumeOneKey      = 0x08
 )
 
-// maxSnapshots are told of one volume; of more their number is.
+// maxSnapshots are read of one volume. macOS keeps a day of hours and some more.
 const maxSnapshots = 1000
 
 var (
@@ -53,7 +52,6 @@ type volume struct {
 	rootTree     uint64
 	rootKind     uint32
 	snapshotTree uint64
-	snapshots    uint64
 	rolling      bool // encryption is being changed
 
 	prefix  string // of every path: "" or "/name"
@@ -75,8 +73,8 @@ func openVolume(m *objectMap, oid uint64) (*volume, error) {
 		oid: oid, xid: o.xid, block: o.block, index: little.Uint32(b[36:]), name: bytes.Clone(name), role: little.Uint16(b[964:]),
 		incompatible: little.Uint64(b[56:]), flags: little.Uint64(b[264:]),
 		objectMap: little.Uint64(b[128:]), rootTree: little.Uint64(b[136:]), rootKind: little.Uint32(b[116:]),
-		snapshotTree: little.Uint64(b[152:]), snapshots: little.Uint64(b[216:]),
-		rolling: little.Uint64(b[976:]) != 0,
+		snapshotTree: little.Uint64(b[152:]),
+		rolling:      little.Uint64(b[976:]) != 0,
 	}, nil
 }
 
@@ -156,6 +154,11 @@ func (v *volume) fileTree(nodes *nodes, xid uint64) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	return v.treeIn(m)
+}
+
+// treeIn is fileTree by way of an object map.
+func (v *volume) treeIn(m *objectMap) (*tree, error) {
 	root, err := m.find(v.rootTree)
 	if err != nil {
 		return nil, err
@@ -164,49 +167,81 @@ func (v *volume) fileTree(nodes *nodes, xid uint64) (*tree, error) {
 		return nil, &flaw{tutela.FindingUnsupported, "a file-system tree of this kind is not read"}
 	}
 	return &tree{
-		nodes: nodes, name: "file-system tree of " + v.at(), root: root.place,
+		nodes: m.tree.nodes, name: "file-system tree of " + v.at(), root: root.place,
 		subtype: typeFileTree, storage: storageVirtual, order: identifier, child: m.place,
 	}, nil
 }
 
-// notes are what is said of the volume besides what could not be read.
-func (v *volume) notes(nodes *nodes, xid uint64) (notes []tutela.Finding) {
+// snapshot is a state of a volume that somebody asked to be kept.
+type snapshot struct {
+	xid   uint64
+	block uint64 // of the volume superblock of then
+	name  string // for people
+	made  time.Time
+}
+
+// parseSnapshot reads a snapshot record (Reference "j_snap_metadata_val_t").
+func parseSnapshot(key, value []byte) (snapshot, error) {
+	xid := identifier(key)[0]
+	if len(value) < 50 {
+		return snapshot{}, damaged("the record of snapshot %d is cut short", xid)
+	}
+	name, _, _ := bytes.Cut(value[50:min(len(value), 50+int(little.Uint16(value[48:])))], []byte{0})
+	return snapshot{xid, little.Uint64(value[8:]), tutela.DisplayPath(name), stamp(little.Uint64(value[16:]))}, nil
+}
+
+// snapshots are those of the volume, the oldest first, and what could not be
+// read of them.
+func (v *volume) snapshots(nodes *nodes, xid uint64) (all []snapshot, problems []error) {
 	if v.snapshotTree == 0 {
-		return nil
+		return nil, nil
 	}
 	t := &tree{
 		nodes: nodes, name: "snapshots of " + v.at(), root: place{block: v.snapshotTree, oid: v.snapshotTree, xid: xid},
 		subtype: typeSnapshots, storage: storagePhysical, order: identifier, child: physicalChild(xid),
 	}
-	told := 0
-	bad := func(err error) { notes = append(notes, finding(err)) }
+	bad := func(err error) { problems = append(problems, err) }
 	err := t.scan(context.Background(), map[uint64]bool{}, func(key, value []byte) error {
 		if identifier(key)[1] != recordSnapshot {
 			return nil
 		}
-		if told++; told > maxSnapshots {
-			return errEnough
+		s, err := parseSnapshot(key, value)
+		switch {
+		case err != nil:
+			bad(err)
+		case len(all) == maxSnapshots:
+			return &flaw{tutela.FindingLimit, fmt.Sprintf("more than %d snapshots", maxSnapshots)}
+		default:
+			all = append(all, s)
 		}
-		notes = append(notes, tutela.Finding{Code: tutela.FindingSnapshot, Detail: describeSnapshot(key, value)})
 		return nil
 	}, bad, bad)
-	if errors.Is(err, errEnough) {
-		notes = append(notes, tutela.Finding{Code: tutela.FindingSnapshot, Detail: fmt.Sprintf("%d more snapshots", v.snapshots-min(v.snapshots, maxSnapshots))})
+	if err != nil {
+		bad(err)
 	}
-	return notes
+	return all, problems
 }
 
-var errEnough = errors.New("enough")
-
-// describeSnapshot reads a snapshot record (Reference "j_snap_metadata_val_t").
-func describeSnapshot(key, value []byte) string {
-	xid := identifier(key)[0]
-	if len(value) < 50 {
-		return fmt.Sprintf("snapshot of transaction %d, its record is cut short", xid)
+// treeOf is the volume's tree as a snapshot keeps it. The object map of today has
+// what snapshots need; their own superblock names the root.
+func (v *volume) treeOf(nodes *nodes, s snapshot, today uint64) (*tree, error) {
+	o, err := nodes.physical(s.block, s.xid, typeVolume, fmt.Sprintf("superblock of snapshot %d", s.xid))
+	if err != nil {
+		return nil, err
 	}
-	name, _, _ := bytes.Cut(value[50:min(len(value), 50+int(little.Uint16(value[48:])))], []byte{0})
-	return fmt.Sprintf("snapshot %q of transaction %d, made %s: named and not read",
-		tutela.DisplayPath(name), xid, stamp(little.Uint64(value[16:])).Format(time.RFC3339))
+	m, err := openMap(nodes, v.objectMap, today, "object map of "+v.at())
+	if err != nil {
+		return nil, err
+	}
+	m.xid = s.xid
+	then := *v
+	then.rootTree = little.Uint64(o.raw[136:])
+	t, err := then.treeIn(m)
+	if err != nil {
+		return nil, err
+	}
+	_, err = t.node(t.root, -1)
+	return t, err
 }
 
 // stamp is a time in nanoseconds since 1970 (signed, as files before that year

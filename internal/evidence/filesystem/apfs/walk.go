@@ -45,6 +45,7 @@ type walker struct {
 	volume  *volume
 	view    view
 	folders *folders
+	states  []view   // of snapshots and older checkpoints, the youngest of each first
 	inodes  []uint64 // that are there, ascending
 	listed  []uint64 // that a directory lists, ascending
 
@@ -68,11 +69,15 @@ type shared struct {
 // view is the state of a volume that files are taken from.
 type view struct {
 	tree      *tree
-	xid       uint64 // of the checkpoint
-	old       bool
+	past      string // what keeps it, if it is not that of today
+	kept      bool   // its blocks are kept for it
 	encrypted bool
 	hashed    bool
 }
+
+// isPast reports whether the files that are given out are those of an earlier
+// state.
+func (v *view) isPast() bool { return v.past != "" }
 
 // Walk implements [evidence.FileSystem].
 func (fs *FileSystem) Walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
@@ -135,7 +140,7 @@ func (w *walker) walk(ctx context.Context) error {
 		if err := w.survey(ctx); err != nil {
 			return err
 		}
-		w.findings = append(w.findings, w.volume.notes(w.nodes, w.fs.checkpoint.xid)...)
+		w.openPast()
 	}
 	if err := w.root(w.volume.prefix, w.volume.describe(), w.findings); err != nil || !readable {
 		return err
@@ -184,7 +189,7 @@ func (w *walker) open() bool {
 	if err != nil && v.encrypted() {
 		w.findings = append(w.findings, v.secret(w.fs.checkpoint.flags&softwareCrypto != 0))
 	}
-	w.view = view{tree: tree, xid: xid, encrypted: v.encrypted() || v.rolling, hashed: v.hashed()}
+	w.view = view{tree: tree, encrypted: v.encrypted() || v.rolling, hashed: v.hashed()}
 	return err == nil
 }
 
@@ -334,7 +339,7 @@ func (w *walker) emit(oid uint64, times tutela.Times, dir where, name []byte, it
 		Slack:    it.slack,
 		Open:     it.open,
 	}
-	if dir.problem != nil && (!w.view.old || dir.problem.Code != tutela.FindingDamaged) {
+	if dir.problem != nil && (!w.view.isPast() || dir.problem.Code != tutela.FindingDamaged) {
 		e.Findings = append(e.Findings, *dir.problem)
 	}
 	if bytes.IndexByte(name, '/') >= 0 || bytes.IndexByte(it.suffix, '/') >= 0 {
@@ -344,10 +349,10 @@ func (w *walker) emit(oid uint64, times tutela.Times, dir where, name []byte, it
 		e.Path = e.Path[:w.limits.NameBytes]
 		e.Find(tutela.FindingLimit, "its path is too long and is cut")
 	}
-	if w.view.old && !w.ghosts.take(1) {
+	if w.view.isPast() && !w.ghosts.take(1) {
 		return w.crowded()
 	}
-	if w.view.old && e.Open != nil && !w.deleted.take(max(0, e.Size)) {
+	if w.view.isPast() && e.Open != nil && !w.deleted.take(max(0, e.Size)) {
 		e.Find(tutela.FindingLimit, "more deleted bytes than the limit allows: not read")
 		it.refuse(fmt.Errorf("deleted bytes on this volume are limited to %d times its size", w.limits.DeletedFactor))
 		e.Runs, e.Open = it.runs, it.open
@@ -369,8 +374,8 @@ func (w *walker) crowded() error {
 
 func (w *walker) at(oid uint64) string {
 	text := fmt.Sprintf("%s inode %d", w.volume.at(), oid)
-	if w.view.old {
-		return fmt.Sprintf("checkpoint %d %s", w.view.xid, text)
+	if w.view.isPast() {
+		return w.view.past + " " + text
 	}
 	return text
 }
@@ -380,7 +385,7 @@ func (w *walker) state(dir where) tutela.State {
 	switch {
 	case !dir.linked:
 		return tutela.Orphan
-	case w.view.old:
+	case w.view.isPast():
 		return tutela.Deleted
 	}
 	return tutela.Allocated
