@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+
+	"tutela/internal/evidence/archive/compound"
 )
 
 // Format names an archive format, as chains of locators write it. The empty
@@ -37,6 +39,8 @@ var formats = []format{
 	{"bzip2", []string{"BZh"}, isBzip2, (*listing).bzip2},
 	{"7z", []string{"7z\xbc\xaf\x27\x1c"}, nil, (*listing).sevenZip},
 	{"rar", []string{"Rar!\x1a\x07\x00", "Rar!\x1a\x07\x01\x00"}, nil, (*listing).rar},
+	{"ole", []string{compound.Magic}, nil, (*listing).compoundFile},
+	{"thumbcache", []string{cmmm}, isThumbcache, (*listing).thumbcache},
 	{"cab", []string{"MSCF\x00\x00\x00\x00"}, nil, (*listing).cabinet},
 	{"cpio", []string{"070701", "070702", "070707"}, nil, (*listing).cpio},
 	{"cpio", []string{"\xc7\x71", "\x71\xc7"}, isBinaryCpio, (*listing).cpio},

@@ -29,40 +29,7 @@ const (
 type rar5Header struct {
 	kind, flags uint64
 	data, end   int64
-	body, extra rar5Fields
-}
-
-// rar5Fields reads vints and bytes. What is not there is zero, and told by bad.
-type rar5Fields struct {
-	b   []byte
-	bad bool
-}
-
-func (f *rar5Fields) vint() uint64 {
-	v, n := binary.Uvarint(f.b)
-	if n <= 0 {
-		f.bad, f.b = true, nil
-		return 0
-	}
-	f.b = f.b[n:]
-	return v
-}
-
-func (f *rar5Fields) take(n uint64) []byte {
-	if n > uint64(len(f.b)) {
-		f.bad, f.b = true, nil
-		return nil
-	}
-	out := f.b[:n:n]
-	f.b = f.b[n:]
-	return out
-}
-
-func (f *rar5Fields) uint32() uint32 {
-	if b := f.take(4); b != nil {
-		return binary.LittleEndian.Uint32(b)
-	}
-	return 0
+	body, extra fields
 }
 
 func (r *rar5) read(at int64) (h rar5Header, err error) {
@@ -88,7 +55,7 @@ func (r *rar5) read(at int64) (h rar5Header, err error) {
 
 func (h *rar5Header) parse(raw []byte) error {
 	const hasExtra, hasData = 1, 2
-	f := rar5Fields{b: raw}
+	f := fields{b: raw}
 	h.kind, h.flags = f.vint(), f.vint()
 	var extra, data uint64
 	if h.flags&hasExtra != 0 {
@@ -101,7 +68,7 @@ func (h *rar5Header) parse(raw []byte) error {
 		return errRARHeader
 	}
 	cut := uint64(len(f.b)) - extra
-	h.body, h.extra = rar5Fields{b: f.b[:cut]}, rar5Fields{b: f.b[cut:]}
+	h.body, h.extra = fields{b: f.b[:cut]}, fields{b: f.b[cut:]}
 	h.end = h.data + int64(data)
 	return nil
 }
@@ -194,10 +161,10 @@ func (f *rarFile) compression(v uint64) {
 }
 
 // extras reads the records behind a file header that matter here.
-func (f *rarFile) extras(e *rar5Fields) error {
+func (f *rarFile) extras(e *fields) error {
 	const encryption, timed, redirection = 1, 3, 5
 	for len(e.b) > 0 {
-		record := rar5Fields{b: e.take(e.vint())}
+		record := fields{b: e.take(e.vint())}
 		if e.bad {
 			return errRARHeader
 		}
@@ -214,7 +181,7 @@ func (f *rarFile) extras(e *rar5Fields) error {
 }
 
 // extraTimes reads a file time record: Unix seconds or FILETIMEs.
-func (f *rarFile) extraTimes(r *rar5Fields) {
+func (f *rarFile) extraTimes(r *fields) {
 	flags := r.vint()
 	for i, t := range []*time.Time{&f.times.Modified, &f.times.Born, &f.times.Accessed} {
 		switch {
@@ -239,7 +206,7 @@ func (f *rarFile) extraTimes(r *rar5Fields) {
 
 // redirected reads a file system redirection record: links, and copies of other
 // members.
-func (f *rarFile) redirected(r *rar5Fields) {
+func (f *rarFile) redirected(r *fields) {
 	r.vint() // what kind of link
 	r.vint() // whether it leads to a directory
 	f.target, f.kind = bytes.Clone(r.take(r.vint())), tutela.Symlink

@@ -72,6 +72,7 @@ func (l *listing) zip([]byte) error {
 			return err
 		}
 	}
+	l.zipKind(dir)
 	before := l.number
 	reached, whole, err := l.zipCentral(dir)
 	if err != nil || whole {
@@ -245,6 +246,7 @@ func (l *listing) zipMember(z *zipMember) error {
 	m := &member{name: z.name, at: z.header, kind: tutela.File, size: z.size, times: z.times()}
 	z.checkName(m)
 	l.zipContent(z, m)
+	l.odfManifest(m)
 	if z.unix {
 		l.special(m, unixKind(z.attributes>>16))
 	}
