@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"io"
 
 	"tutela"
 )
@@ -15,9 +14,8 @@ import (
 // nobody has published, and are not verified.
 
 const (
-	cmmm             = "CMMM"
-	thumbFileHeader  = 24 // bytes; where entries begin
-	thumbEntryHeader = 48 // of version 21; others have 56
+	cmmm            = "CMMM"
+	thumbFileHeader = 24 // bytes; where entries begin
 )
 
 // thumbEntry is a cache entry's header.
