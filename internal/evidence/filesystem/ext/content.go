@@ -69,7 +69,7 @@ func (w *walker) fileContent(it *item, in *inode, r mapper, deleted bool) {
 	case in.is(flagInline):
 		w.inlineContent(it, in)
 	default:
-		w.mapped(it, in, r.of(in), deleted)
+		w.mapped(it, in, r, deleted)
 	}
 	if in.is(flagEncrypt) {
 		it.refuse(errEncrypted)
@@ -88,7 +88,8 @@ func (w *walker) inlineContent(it *item, in *inode) {
 }
 
 // mapped makes a content readable that lies in blocks.
-func (w *walker) mapped(it *item, in *inode, m *mapping, deleted bool) {
+func (w *walker) mapped(it *item, in *inode, r mapper, deleted bool) {
+	m := r.of(in)
 	for _, p := range m.problems {
 		it.find(tutela.FindingDamaged, p)
 	}
@@ -105,7 +106,7 @@ func (w *walker) mapped(it *item, in *inode, m *mapping, deleted bool) {
 	}
 	it.open = func() (evidence.Content, error) { return evidence.NewExtents(src, content, size), nil }
 	if deleted {
-		w.tellOverwritten(it, m)
+		w.tellOverwritten(it, m, r.age)
 	}
 	if err := w.affordable(in, m, deleted); err != nil {
 		it.find(tutela.FindingLimit, err.Error())
@@ -176,23 +177,34 @@ func (w *walker) affordable(in *inode, m *mapping, deleted bool) error {
 	return nil
 }
 
-// tellOverwritten says how many blocks of a deleted file belong to others now.
-func (w *walker) tellOverwritten(it *item, m *mapping) {
-	var used int64
+// tellOverwritten says how many blocks of a deleted file were given to others
+// since it had them.
+func (w *walker) tellOverwritten(it *item, m *mapping, age int64) {
+	var used, since int64
 	for _, r := range m.runs {
 		if !w.checked.take(r.n) {
 			it.find(tutela.FindingLimit, "not known whether it is overwritten: deleted files claim too many blocks")
 			return
 		}
-		n, err := w.alloc.used(r.physical, r.n)
-		if err != nil {
-			it.find(tutela.FindingReadError, err.Error()+": not known whether it is overwritten")
-			return
+		for block := r.physical; block < r.physical+r.n; block++ {
+			n, err := w.alloc.used(block, 1)
+			switch {
+			case err != nil:
+				it.find(tutela.FindingReadError, err.Error()+": not known whether it is overwritten")
+				return
+			case n > 0:
+				used++
+			case w.past.takenSince(block, age):
+				since++
+			}
 		}
-		used += n
 	}
-	if used > 0 || m.reused > 0 {
-		it.find(tutela.FindingOverwritten, fmt.Sprintf("%d of %d blocks belong to other files now", used+m.reused, m.blocks()+m.tree+m.reused))
+	all := m.blocks() + m.tree + m.reused
+	if used += m.reused; used > 0 {
+		it.find(tutela.FindingOverwritten, fmt.Sprintf("%d of %d blocks belong to other files now", used, all))
+	}
+	if since > 0 {
+		it.find(tutela.FindingOverwritten, fmt.Sprintf("%d of %d blocks were given to other files since, and freed again", since, all))
 	}
 }
 

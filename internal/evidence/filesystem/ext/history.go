@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
+	"math/bits"
 	"slices"
 
 	"tutela"
@@ -14,8 +16,9 @@ import (
 // lay that are deleted now, copies of directories tell their names.
 
 const (
-	keptCopies = 256 // blocks of the journal that are kept in memory
-	present    = int64(1) << 40
+	keptCopies  = 256      // blocks of the journal that are kept in memory
+	takenMemory = 32 << 20 // bytes
+	present     = int64(1) << 40
 )
 
 // old is a copy of a block in the journal.
@@ -32,12 +35,13 @@ type history struct {
 	copies map[int64][]old // by block of the volume, youngest first
 	cache  map[int64][]byte
 	reads  budget
-	full   bool // there were more copies than are remembered
+	full   bool              // there were more copies than are remembered
+	taken  map[int64][]int64 // by group: when each cluster was last given to a file
 }
 
 // readHistory looks through the whole log, whatever of it is in place already.
 func (j *journal) readHistory(ctx context.Context) (*history, error) {
-	h := &history{log: j, copies: map[int64][]old{}, cache: map[int64][]byte{}}
+	h := &history{log: j, copies: map[int64][]old{}, cache: map[int64][]byte{}, taken: map[int64][]int64{}}
 	left := int64(maxTags)
 	for at := j.first; at < j.end; {
 		if err := ctx.Err(); err != nil {
@@ -137,6 +141,54 @@ func (h *history) asOf(block, age int64) (old, bool) {
 		}
 	}
 	return old{}, false
+}
+
+// takenSince reports whether the journal knows of a time, younger than age, when
+// a block was given to a file: copies of the block bitmaps show when.
+func (h *history) takenSince(block, age int64) bool {
+	if h == nil || age == present {
+		return false
+	}
+	s := h.log.fs.super
+	g := (block - s.first) / s.perGroup
+	ages, ok := h.taken[g]
+	if !ok {
+		if len(h.taken) >= max(1, takenMemory/int(64*s.block)) {
+			clear(h.taken)
+		}
+		ages = h.readTaken(g)
+		h.taken[g] = ages
+	}
+	return ages != nil && ages[(block-s.groupStart(g))/s.ratio] > age
+}
+
+// readTaken compares the copies of a group's block bitmap one after another; nil
+// if there are none.
+func (h *history) readTaken(g int64) []int64 {
+	fs := h.log.fs
+	copies := h.copies[fs.group[g].blockBitmap]
+	if len(copies) < 2 {
+		return nil
+	}
+	ages := make([]int64, 8*fs.block)
+	for i := range ages {
+		ages[i] = math.MinInt64
+	}
+	var before []byte
+	for i := len(copies) - 1; i >= 0; i-- {
+		b, err := h.read(copies[i])
+		if err != nil {
+			continue
+		}
+		for at := range before {
+			fresh := b[at] &^ before[at]
+			for ; fresh != 0; fresh &= fresh - 1 {
+				ages[8*at+bits.TrailingZeros8(fresh)] = copies[i].age
+			}
+		}
+		before = b
+	}
+	return ages
 }
 
 // version is an inode as it was.

@@ -72,6 +72,7 @@ type mapper struct {
 	read    func(block int64, p []byte) error
 	inUse   func(block int64) bool // by another file now; nil where that does not matter
 	budget  *budget                // tree blocks that may still be read
+	age     int64                  // present for what lies in place
 	visited map[int64]bool         // of the file at hand
 	in      *inode
 	m       *mapping

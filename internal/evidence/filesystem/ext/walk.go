@@ -119,7 +119,7 @@ func (w *walker) readPast() (err error) {
 
 // now reads mappings as they are.
 func (w *walker) now() mapper {
-	return mapper{fs: w.fs, read: w.fs.readBlock, budget: &w.tree}
+	return mapper{fs: w.fs, read: w.fs.readBlock, budget: &w.tree, age: present}
 }
 
 // then reads mappings of deleted files: as the journal knew them at an age,
@@ -131,7 +131,7 @@ func (w *walker) then(age int64) mapper {
 		}
 		return w.past.asOf(block, age)
 	}
-	return mapper{fs: w.fs, budget: &w.tree,
+	return mapper{fs: w.fs, budget: &w.tree, age: age,
 		read: func(block int64, p []byte) error {
 			if o, ok := copyOf(block); ok {
 				b, err := w.past.read(o)
@@ -142,7 +142,7 @@ func (w *walker) then(age int64) mapper {
 		},
 		inUse: func(block int64) bool {
 			_, ok := copyOf(block)
-			return !ok && w.alloc.inUse(block)
+			return !ok && (w.alloc.inUse(block) || w.past.takenSince(block, age))
 		},
 	}
 }

@@ -2,13 +2,18 @@
 """Makes the test images of this folder: as root, on Linux, with e2fsprogs.
 
 Each image is packed as NAME.gz; NAME.truth.tsv tells what was written to it (A)
-and what was deleted again (D): path, size, SHA-256, noted while writing.
+and what was deleted again (D): path, size, SHA-256, noted while writing. With
+names of images as arguments it makes those only.
 """
 import gzip, hashlib, os, shutil, socket, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORK = tempfile.mkdtemp()
 MNT = os.path.join(WORK, "mnt")
+
+
+def wanted(name):
+    return not sys.argv[1:] or name in sys.argv[1:]
 
 
 def run(*args):
@@ -119,6 +124,8 @@ def everything(img, extents):
 
 
 def live(name, size, *options, extents=True):
+    if not wanted(name):
+        return
     img = Image(name, size, *options)
     img.mount()
     everything(img, extents)
@@ -127,6 +134,8 @@ def live(name, size, *options, extents=True):
 
 
 def deleted(name, size, *options, opened=False):
+    if not wanted(name):
+        return
     img = Image(name, size, *options)
     img.mount()
     for i in range(8):
@@ -171,6 +180,8 @@ def deleted(name, size, *options, opened=False):
 
 def undelete():
     """ext2 as it deletes: names and block numbers stay."""
+    if not wanted("undelete.ext2"):
+        return
     img = Image("undelete.ext2", 2 << 20, "-t", "ext2", "-b", "1024")
     img.mount()
     for n, size in ("a", 100), ("b", 5000), ("c", 40000), ("d", 400000), ("sub/e", 12345), ("gone/x", 3000), ("gone/y", 300):
@@ -184,6 +195,8 @@ def undelete():
 
 
 def encrypted():
+    if not wanted("encrypted.ext4"):
+        return
     img = Image("encrypted.ext4", 2 << 20, "-t", "ext4", "-b", "4096", "-O", "encrypt,^has_journal")
     img.mount()
     secret = os.path.join(MNT, "secret")
@@ -199,7 +212,9 @@ def encrypted():
 
 
 def populated(name, size, *options):
-    """Block sizes that the kernel does not mount: written by mke2fs itself."""
+    """Written by mke2fs itself: the kernel does not mount every block size."""
+    if not wanted(name):
+        return
     tree = os.path.join(WORK, "tree")
     shutil.rmtree(tree, ignore_errors=True)
     os.makedirs(tree + "/folder")
@@ -220,6 +235,7 @@ live("blocks.ext3", 6 << 20, "-t", "ext3", "-b", "1024", "-N", "1024", extents=F
 live("blocks4k.ext2", 8 << 20, "-t", "ext2", "-b", "4096", "-N", "1024", extents=False)
 populated("block64k.ext4", 24 << 20, "-t", "ext4", "-b", "65536", "-O", "^has_journal,^resize_inode", "-N", "64")
 populated("block64k.ext2", 24 << 20, "-t", "ext2", "-b", "65536", "-O", "^resize_inode", "-N", "64")
+populated("backup.ext4", 20 << 20, "-t", "ext4", "-b", "1024", "-O", "^has_journal", "-N", "96")
 deleted("deleted.ext4", 6 << 20, "-t", "ext4", "-b", "1024", "-N", "256")
 deleted("deleted.ext3", 6 << 20, "-t", "ext3", "-b", "1024", "-N", "256")
 deleted("inlinedeleted.ext4", 12 << 20, "-t", "ext4", "-b", "4096", "-O", "inline_data", "-N", "256")
