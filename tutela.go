@@ -178,6 +178,8 @@ const (
 	FindingAssumed     = "assumed"            // content of a deleted file whose place is partly inferred
 	FindingUnlocked    = "unlocked"           // it was encrypted and opened with a key the examiner gave
 	FindingSnapshot    = "snapshot"           // a file system keeps an earlier state of itself; it is named and was not read
+	FindingCrashed     = "crashed"            // a reader ended over it, twice; what it had not told by then was left
+	FindingStalled     = "stalled"            // a reader came no further with it, twice; what it had not told by then was left
 )
 
 // Perceptual is a picture's hash and how it was made.

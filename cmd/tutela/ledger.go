@@ -11,7 +11,6 @@ import (
 
 	"tutela"
 	"tutela/internal/catalog"
-	"tutela/internal/evidence/survey"
 	"tutela/internal/lab"
 	"tutela/internal/ledger/check"
 	"tutela/internal/scan"
@@ -268,6 +267,7 @@ type ledgerRescan struct {
 	Exhibit   string   `arg:"" help:"The exhibit's label."`
 	Path      []string `arg:"" help:"Where the exhibit's bytes are." type:"path"`
 	Authority string   `help:"The authority to act under." placeholder:"R"`
+	Keys      string   `help:"A file with a key on each line, as the scan was given." placeholder:"FILE" type:"path"`
 }
 
 func (c *ledgerRescan) Run(a *app) error {
@@ -287,7 +287,7 @@ func (c *ledgerRescan) Run(a *app) error {
 	if sealed == nil {
 		return hint(fmt.Errorf("exhibit %s has no sealed scan to hold the evidence against", c.Exhibit), "tutela scan %s PATH", tutela.ShellWord(c.Exhibit))
 	}
-	seized, err := survey.Open(c.Path)
+	seized, err := openEvidence(c.Path, scan.Profile(sealed.Start.Profile), c.Keys)
 	if err != nil {
 		return err
 	}
@@ -295,14 +295,15 @@ func (c *ledgerRescan) Run(a *app) error {
 	return c.rescan(a, l, *sealed, seized)
 }
 
-func (c *ledgerRescan) rescan(a *app, l *lab.Lab, s catalog.Scan, seized *survey.Survey) error {
+func (c *ledgerRescan) rescan(a *app, l *lab.Lab, s catalog.Scan, seized *seized) error {
 	grant, err := grantAccess(a, l, s, tutela.ActionRescan, c.Authority)
 	if err != nil {
 		return err
 	}
 	j := job(l, s.ScanID, nil)
-	j.Evidence, j.Profile = seized, scan.Profile(s.Start.Profile)
-	began, watch := time.Now(), watchScan(a, j, c.Path)
+	j.Profile = scan.Profile(s.Start.Profile)
+	seized.hand(&j)
+	began, watch := time.Now(), watchScan(a, j)
 	differences := []string{}
 	compared, err := scan.Rescan(a.ctx, grant, j, func(d scan.Difference) error {
 		differences = append(differences, d.String())

@@ -22,6 +22,7 @@ import (
 
 	"tutela/internal/authority"
 	"tutela/internal/catalog"
+	"tutela/internal/confine"
 	"tutela/internal/durable"
 	"tutela/internal/lab"
 	"tutela/internal/ledger"
@@ -63,6 +64,7 @@ type commands struct {
 }
 
 func main() {
+	confine.Child() // does not return in a process that reads hostile bytes
 	// The log library under the agency log tells its own story on standard
 	// error. What matters of it comes back as errors.
 	klog.LogToStderr(false)

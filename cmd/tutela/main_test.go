@@ -13,12 +13,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"tutela/internal/catalog"
+	"tutela/internal/confine"
 	"tutela/internal/lab"
 )
 
 // TestMain makes `exec tutela` in a script start this program, and with it the
 // few programs that run another one under constraints.
 func TestMain(m *testing.M) {
+	confine.Child()
 	commands := map[string]func(){"tutela": main}
 	for name, program := range constraints {
 		commands[name] = program

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tutela/internal/evidence"
-	"tutela/internal/evidence/survey"
 	"tutela/internal/scan"
 	"tutela/internal/term"
 )
@@ -30,16 +29,19 @@ type reading struct {
 	scan.Status
 }
 
-// estimate walks the evidence once without opening a file, to know how much
-// there is. It is for people who wait; nothing else rests on it.
-func (m *meter) estimate(ctx context.Context, paths []string) {
-	seized, err := survey.Open(paths)
-	if err != nil {
+// estimate tells how much there is to read: what the media hold where all of
+// them is read, else what a walk finds that opens no file. It is for people who
+// wait; nothing else rests on it.
+func (m *meter) estimate(ctx context.Context) {
+	var total int64
+	if m.job.Profile == scan.Full {
+		for _, s := range m.job.Sources {
+			total += max(s.Size, 0)
+		}
+		m.total.Store(total)
 		return
 	}
-	defer seized.Close()
-	var total int64
-	err = seized.Walk(ctx, m.job.Limits, func(e *evidence.Entry) error {
+	err := m.job.Evidence.Walk(ctx, m.job.Limits, func(e *evidence.Entry) error {
 		if e.Open != nil && e.Size > 0 {
 			total += e.Size
 		}

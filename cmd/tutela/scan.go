@@ -24,6 +24,7 @@ type scanCommand struct {
 	Path      []string `arg:"" help:"Folders, disk images or files: where the exhibit's bytes are." type:"path"`
 	Profile   string   `help:"triage: digests of live files. standard: also deleted files, pictures, archives. full: also bytes that no volume claims. Default: standard."`
 	Authority string   `help:"The authority to act under. Default: the one that stands longest." placeholder:"R"`
+	Keys      string   `help:"A file with a key on each line, for what is encrypted: passphrases, BitLocker recovery passwords." placeholder:"FILE" type:"path"`
 	Restart   bool     `help:"Begin a new scan, where an interrupted one would be continued."`
 	Workers   int      `help:"Readers side by side. Default: one for each processor." hidden:""`
 }
@@ -42,15 +43,15 @@ func (c *scanCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	seized, err := survey.Open(c.Path)
-	if err != nil {
-		return err
-	}
-	defer seized.Close()
 	start, continues, err := c.plan(a, l, exhibit, profile)
 	if err != nil {
 		return err
 	}
+	seized, err := openEvidence(c.Path, scan.Profile(start.Profile), c.Keys)
+	if err != nil {
+		return err
+	}
+	defer seized.Close()
 	return c.scan(a, l, seized, start, continues)
 }
 
@@ -80,7 +81,7 @@ func (c *scanCommand) plan(a *app, l *lab.Lab, exhibit tutela.Exhibit, profile s
 	return start, false, nil
 }
 
-func (c *scanCommand) scan(a *app, l *lab.Lab, seized *survey.Survey, start tutela.ScanStart, continues bool) error {
+func (c *scanCommand) scan(a *app, l *lab.Lab, seized *seized, start tutela.ScanStart, continues bool) error {
 	grant, err := c.grant(a, l, start, continues)
 	if err != nil {
 		return err
@@ -91,13 +92,14 @@ func (c *scanCommand) scan(a *app, l *lab.Lab, seized *survey.Survey, start tute
 	}
 	defer sets.Close()
 	job := job(l, catalog.ScanID{Exhibit: start.Exhibit, Number: start.Number}, sets)
-	job.Evidence, job.Profile, job.Workers = seized, scan.Profile(start.Profile), c.Workers
-	job.Sources, job.Volumes = describe(seized)
+	job.Profile, job.Workers = scan.Profile(start.Profile), c.Workers
+	seized.hand(&job)
+	job.Sources, job.Volumes = describe(seized.Survey)
 	// A scan makes much garbage and keeps little: collecting it less often
 	// costs some 100 MB and saves a tenth of the time on small files.
 	debug.SetGCPercent(300)
 	began := time.Now()
-	watch := watchScan(a, job, c.Path)
+	watch := watchScan(a, job)
 	sum, err := scan.Run(a.ctx, grant, job)
 	watch.stop()
 	if err != nil {
@@ -314,12 +316,12 @@ func (w *watching) stop() {
 
 // watchScan prints the status: every second on a terminal or as JSON, and once
 // when the process is asked by signal.
-func watchScan(a *app, j scan.Job, paths []string) *watching {
+func watchScan(a *app, j scan.Job) *watching {
 	ctx, cancel := context.WithCancel(a.ctx)
 	w := &watching{cancel: cancel, done: make(chan struct{})}
 	m := &meter{app: a, job: j, began: time.Now()}
 	if a.json || term.IsTerminal(os.Stderr) {
-		go m.estimate(ctx, paths)
+		go m.estimate(ctx)
 	}
 	go func() {
 		defer close(w.done)

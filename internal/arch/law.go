@@ -39,6 +39,8 @@ var law = []room{
 	{name: "internal/digest", may: []string{""}},
 	{name: "internal/pdq", may: []string{""}, modules: []string{}},
 	{name: "internal/picture", may: []string{"", "internal/pdq"}},
+	// hostile bytes, read in processes of their own
+	{name: "internal/confine", may: []string{"", "internal/evidence", "internal/picture"}, modules: []string{"golang.org/x/sys"}},
 	// 4: what others know
 	{name: "internal/hashset", may: []string{"", "internal/pdq", "internal/durable"}},
 	// 5: what nobody can rewrite unseen; what people search
@@ -53,7 +55,7 @@ var law = []room{
 	{name: "internal/demo", may: []string{""}},
 
 	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
-	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/pdq", "internal/picture", "internal/scan", "internal/term", "verify"}, network: true},
+	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/pdq", "internal/picture", "internal/scan", "internal/term", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/catalog"}},
 }
 

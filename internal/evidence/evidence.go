@@ -80,6 +80,11 @@ type Entry struct {
 	// the file system gave it. Most readers have one stretch or none.
 	Slack []tutela.Run
 
+	// Beside finds another entry by its path from the folder of this one
+	// ("photo.db-wal"), if the walk came by both at about the same time; nil
+	// if not. Package survey sets it; it may be nil.
+	Beside func(name string) *Entry
+
 	// Open begins to read the content. It is nil when there is none to read
 	// (links, devices); an error from it makes the record unreadable. It must
 	// stay callable, also from another goroutine, while the walk goes on and

@@ -43,7 +43,7 @@ func observe(ctx context.Context, ev Evidence, o *observer, workers int, from Cu
 	group.Go(func() error {
 		defer close(p.order)
 		defer close(p.work)
-		return walk(ctx, ev, o.limits, o.profile.visits, from, p.work, p.order)
+		return walk(ctx, ev, o.options.Limits, o.profile.visits, from, p.work, p.order)
 	})
 	group.Go(func() error { return p.openAll(workers) })
 	for range workers {

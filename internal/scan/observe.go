@@ -14,7 +14,6 @@ import (
 	"tutela/internal/evidence"
 	"tutela/internal/evidence/archive"
 	"tutela/internal/evidence/folder"
-	"tutela/internal/picture"
 )
 
 const (
@@ -28,10 +27,20 @@ const (
 // observer turns entries into records. One serves all workers.
 type observer struct {
 	profile  Profile
-	limits   evidence.Limits
+	host     Host
+	options  archive.Options
 	spool    *spool
 	kept     atomic.Int64
 	progress *progress
+}
+
+func newObserver(job *Job, p *progress) *observer {
+	o := &observer{profile: job.profile(), host: job.Host, spool: &spool{dir: job.SpoolDir}, progress: p}
+	if o.host == nil {
+		o.host = here{}
+	}
+	o.options = archive.Options{Limits: job.Limits, Spool: o.spool, Keys: job.Keys}
+	return o
 }
 
 // reading is one entry while it is being read: its type by the first chunk, and
@@ -88,6 +97,7 @@ func (o *observer) unread(e *evidence.Entry, err error) *tutela.Record {
 var losses = []string{
 	tutela.FindingUnreadable, tutela.FindingReadError, tutela.FindingUnsupported, tutela.FindingDamaged,
 	tutela.FindingTruncated, tutela.FindingEncrypted, tutela.FindingLimit, tutela.FindingBomb,
+	tutela.FindingCrashed, tutela.FindingStalled,
 }
 
 // missing says what was not seen of an entry that has no content to open: a
@@ -178,10 +188,19 @@ func find(r *tutela.Record, code string, err error) {
 	}
 }
 
+// finder is an error that knows its finding, as that of a reader that ended.
+type finder interface {
+	error
+	Finding() tutela.Finding
+}
+
 // codeOf is the finding that fits an error, otherwise if nothing does.
 func codeOf(err error, otherwise string) string {
 	var inArchive *archive.Error
+	var own finder
 	switch {
+	case errors.As(err, &own):
+		return own.Finding().Code
 	case errors.As(err, &inArchive):
 		return inArchive.Code
 	case errors.Is(err, folder.ErrChanged):
@@ -198,7 +217,12 @@ func codeOf(err error, otherwise string) string {
 // could not.
 func (r *reading) look(ctx context.Context, rec *tutela.Record) {
 	p, err := r.perceptual(ctx)
-	if err != nil {
+	var ended finder
+	switch {
+	case errors.As(err, &ended):
+		find(rec, ended.Finding().Code, err)
+		return
+	case err != nil:
 		find(rec, tutela.FindingNotDecoded, err)
 		return
 	}
@@ -212,7 +236,7 @@ func (r *reading) perceptual(ctx context.Context) (p tutela.Perceptual, err erro
 			return p, err
 		}
 	}
-	return picture.Perceptual(ctx, data, picture.Limits{})
+	return r.o.host.Perceptual(ctx, data)
 }
 
 // pictureBytes bounds what one picture file may take in memory.
@@ -238,8 +262,7 @@ func (o *observer) expand(ctx context.Context, r *reading, emit func(*tutela.Rec
 		return emit(o.embeddedFailure(r.entry, err))
 	}
 	defer done()
-	x := archive.New(archive.Options{Limits: o.limits, Spool: o.spool})
-	return x.Expand(ctx, r.entry, bytesAt, size, func(e *evidence.Entry) error {
+	return o.host.Expand(ctx, o.options, r.entry, bytesAt, size, func(e *evidence.Entry) error {
 		return emit(o.member(ctx, e))
 	})
 }
@@ -265,7 +288,7 @@ func (r *reading) random(ctx context.Context) (at io.ReaderAt, size int64, done 
 		return at, r.entry.Size, content.Close, nil
 	}
 	defer content.Close()
-	spooled, err := r.o.spool.Put(ctx, content, r.o.limits.MemberBytes)
+	spooled, err := r.o.spool.Put(ctx, content, r.o.options.Limits.WithDefaults().MemberBytes)
 	if err != nil {
 		return nil, 0, nil, err
 	}

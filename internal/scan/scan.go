@@ -56,6 +56,8 @@ type Job struct {
 	Sets    Matcher
 
 	Evidence Evidence
+	Host     Host                  // who reads hostile contents; nil is this process
+	Keys     evidence.Keys         // for what is encrypted
 	Sources  []tutela.SealedSource // what the evidence is made of, for the seal
 	Volumes  []tutela.SealedVolume
 	Profile  Profile         // empty is Standard
@@ -178,7 +180,7 @@ func openRun(desk Desk, id catalog.ScanID, sets Matcher) (run int, m *matching, 
 // read walks the evidence and takes every record.
 func (s *scan) read(ctx context.Context) error {
 	j := s.journal
-	o := &observer{profile: s.job.profile(), limits: s.job.Limits, spool: &spool{dir: s.job.SpoolDir}, progress: j.progress}
+	o := newObserver(&s.job, j.progress)
 	if err := observe(ctx, s.job.Evidence, o, s.job.workers(), j.state.Cursor, j.take); err != nil {
 		return err
 	}

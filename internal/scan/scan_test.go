@@ -196,7 +196,7 @@ func zipOf(t *testing.T, n int, content func(int) []byte, more ...[]byte) []byte
 
 func surveyed(t *testing.T, path string) *survey.Survey {
 	t.Helper()
-	s, err := survey.Open([]string{path})
+	s, err := survey.Open([]string{path}, survey.Options{Unclaimed: true})
 	check(t, err)
 	t.Cleanup(func() { s.Close() })
 	return s

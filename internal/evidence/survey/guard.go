@@ -2,6 +2,7 @@ package survey
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"tutela/internal/evidence"
@@ -84,3 +85,5 @@ func (g guardedAt) ReadAt(p []byte, off int64) (n int, err error) {
 	defer rescue(&err)
 	return g.at.ReadAt(p, off)
 }
+
+func panicked(cause any) error { return fmt.Errorf("reader failed: %v", cause) }

@@ -10,6 +10,7 @@ import (
 
 	"tutela"
 	"tutela/internal/evidence"
+	"tutela/internal/evidence/filesystem"
 	"tutela/internal/evidence/image"
 	"tutela/internal/evidence/volume"
 )
@@ -22,13 +23,14 @@ type medium struct {
 	src     evidence.Source // nil for a container
 	closer  io.Closer       // of src; nil for a container
 	chain   []tutela.Locator
+	options Options
 	table   volume.Table
 	volumes []part
 }
 
-func newMedium(path string, img *image.Image, readers []reader) *medium {
-	m := &medium{path: path, kind: "image", size: img.Size(), src: img, closer: img, chain: img.Chain()}
-	m.examine(readers)
+func newMedium(path string, img *image.Image, options Options) *medium {
+	m := &medium{path: path, kind: "image", size: img.Size(), src: img, closer: img, chain: img.Chain(), options: options}
+	m.examine()
 	return m
 }
 
@@ -60,28 +62,29 @@ func (m *medium) recognised() bool {
 }
 
 // examine finds the volumes and opens the file system of each.
-func (m *medium) examine(readers []reader) {
+func (m *medium) examine() {
 	table, err := volume.Read(m.src)
 	if err != nil || table.Scheme == "" {
-		m.volumes = []part{m.whole(readers)}
+		m.volumes = []part{m.whole("")}
 		return
 	}
 	m.table = *table
-	m.spanning(readers)
+	m.spanning()
 	for _, p := range table.Partitions {
-		m.volumes = append(m.volumes, m.partition(p, readers))
+		m.volumes = append(m.volumes, m.partition(p))
 	}
 	m.mentionBare()
 }
 
-// whole is the image as one volume.
-func (m *medium) whole(readers []reader) part {
+// whole is the image as one volume, listed by the reader called only if that is
+// not empty.
+func (m *medium) whole(only string) part {
 	p := part{Volume: Volume{Length: m.size}, src: m.src, chain: m.chain}
-	p.open(readers)
+	p.open(m.options, only)
 	return p
 }
 
-func (m *medium) partition(v volume.Partition, readers []reader) part {
+func (m *medium) partition(v volume.Partition) part {
 	number := strconv.Itoa(v.Number)
 	p := part{
 		Volume: Volume{Number: v.Number, Offset: v.Start, Length: v.Length, Type: v.Type, Name: v.Name, Findings: slices.Clip(v.Findings)},
@@ -89,7 +92,7 @@ func (m *medium) partition(v volume.Partition, readers []reader) part {
 		chain:  m.step(number, v.Start, v.Length),
 		number: number,
 	}
-	p.open(readers)
+	p.open(m.options, "")
 	return p
 }
 
@@ -101,13 +104,13 @@ func (m *medium) step(what string, offset, length int64) []tutela.Locator {
 
 // spanning adds a file system that covers the disk, partitions and all, and that
 // no partition mentions: the installation discs of Debian are such.
-func (m *medium) spanning(readers []reader) {
-	for _, r := range readers {
-		if r.spans == 0 || m.claimed(r.spans) {
+func (m *medium) spanning() {
+	for _, f := range filesystem.Spanning() {
+		if m.claimed(f.From) {
 			continue
 		}
-		if whole := m.whole([]reader{r}); whole.fs != nil {
-			whole.find(tutela.FindingDamaged, r.name+" covers the whole disk and the partition table does not mention it")
+		if whole := m.whole(f.Name); whole.fs != nil {
+			whole.find(tutela.FindingDamaged, f.Name+" covers the whole disk and the partition table does not mention it")
 			m.volumes = append(m.volumes, whole)
 		}
 	}
@@ -144,16 +147,25 @@ func (m *medium) describe() Source {
 	return s
 }
 
-// walk visits what must be said of the disk, then each volume, then the gaps.
+// walk visits what must be said of the disk, then each volume, then the gaps,
+// then what is carved out of those.
 func (m *medium) walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
 	if err := m.visitTable(visit); err != nil {
 		return err
 	}
 	for i := range m.volumes {
-		if err := m.volumes[i].walk(ctx, limits, visit); err != nil {
+		if err := m.volumes[i].walk(ctx, m.options, limits, visit); err != nil {
 			return err
 		}
 	}
+	if err := m.walkGaps(ctx, visit); err != nil || !m.options.Unclaimed {
+		return err
+	}
+	c := unclaimed{src: m.src, chain: m.chain, host: m.options.Host}
+	return c.carve(ctx, limits, m.table.Gaps, visit)
+}
+
+func (m *medium) walkGaps(ctx context.Context, visit func(*evidence.Entry) error) error {
 	for _, gap := range m.table.Gaps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -182,13 +194,6 @@ func (m *medium) gap(run tutela.Run) *evidence.Entry {
 		State: tutela.Slack,
 		Size:  run.Length,
 		Runs:  []tutela.Run{run},
-		Open: func() (evidence.Content, error) {
-			return stretch{io.NewSectionReader(m.src, run.Offset, run.Length)}, nil
-		},
+		Open:  func() (evidence.Content, error) { return evidence.Stretch(m.src, run), nil },
 	}
 }
-
-// stretch is a content that lies in the image as it is.
-type stretch struct{ *io.SectionReader }
-
-func (stretch) Close() error { return nil }

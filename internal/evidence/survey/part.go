@@ -17,11 +17,16 @@ type part struct {
 	chain  []tutela.Locator
 	fs     evidence.FileSystem // nil if no reader lists it
 	number string              // "" for the whole image
+
+	sealed   bool // encrypted, and no key was there
+	unlocked bool // src is what lies behind the volume's encryption
 }
 
-// open finds who reads the volume and, where nobody does, what it is.
-func (p *part) open(readers []reader) {
-	fs, name, err := openWith(readers, p.src)
+// open finds who reads the volume and, where nobody does, what it is. With only
+// no other reader is asked.
+func (p *part) open(options Options, only string) {
+	p.unlock(options.Keys)
+	fs, name, err := options.Host.Volume(p.src, only)
 	if err == nil {
 		p.fs, p.FileSystem, p.Listed = fs, name, true
 		return
@@ -34,6 +39,9 @@ func (p *part) open(readers []reader) {
 	case name != "":
 		p.FileSystem = name
 		p.find(codeOf(err), name+": "+err.Error())
+	case !errors.Is(err, evidence.ErrNotThis):
+		p.FileSystem = cmp.Or(nameOnly(p.src), "unknown")
+		p.find(codeOf(err), err.Error())
 	default:
 		p.name()
 	}
@@ -59,6 +67,7 @@ func (p *part) name() {
 	p.find(tutela.FindingUnsupported, name+": no reader in this version")
 	if encrypted(name) {
 		p.find(tutela.FindingEncrypted, name)
+		p.sealed = true
 	}
 }
 
@@ -69,7 +78,10 @@ func (p *part) find(code, detail string) {
 // codeOf is the finding for an error of a reader that knew the format.
 func codeOf(err error) string {
 	var unread *evidence.ReadError
+	var own interface{ Finding() tutela.Finding }
 	switch {
+	case errors.As(err, &own):
+		return own.Finding().Code
 	case errors.Is(err, evidence.ErrUnsupported):
 		return tutela.FindingUnsupported
 	case errors.As(err, &unread):
@@ -80,7 +92,7 @@ func codeOf(err error) string {
 
 // walk lists the volume. Where something must be said about it, a volume entry
 // says it: before the files what was known, after them what went wrong.
-func (p *part) walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
+func (p *part) walk(ctx context.Context, options Options, limits evidence.Limits, visit func(*evidence.Entry) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -89,12 +101,30 @@ func (p *part) walk(ctx context.Context, limits evidence.Limits, visit func(*evi
 			return err
 		}
 	}
-	if p.fs == nil {
+	if p.fs != nil {
+		if err := p.walkFiles(ctx, options, limits, visit); err != nil {
+			return err
+		}
+	}
+	if !options.Unclaimed {
 		return nil
 	}
-	failure, stop := guardedWalk(ctx, p.fs, limits, func(e *evidence.Entry) error { return visit(p.adopt(e)) })
-	if stop != nil || failure == nil {
+	return p.walkUnclaimed(ctx, options, limits, visit)
+}
+
+func (p *part) walkFiles(ctx context.Context, options Options, limits evidence.Limits, visit func(*evidence.Entry) error) error {
+	var failure error
+	err := inOrder(visit, func(visit func(*evidence.Entry) error) (stop error) {
+		failure, stop = guardedWalk(ctx, p.fs, limits, func(e *evidence.Entry) error {
+			if err := visit(p.adopt(e)); err != nil || !options.Unclaimed {
+				return err
+			}
+			return p.visitSlack(e, visit)
+		})
 		return stop
+	})
+	if err != nil || failure == nil {
+		return err
 	}
 	return visit(p.entry([]tutela.Finding{{Code: codeOf(failure), Detail: p.FileSystem + ": " + failure.Error()}}))
 }
@@ -104,20 +134,25 @@ func (p *part) adopt(e *evidence.Entry) *evidence.Entry {
 	out := *e
 	out.Volume = p.number
 	out.Chain = append(p.chain, e.Chain...) // p.chain has no room: this copies
-	out.Runs = moved(e.Runs, p.Offset)
+	out.Runs, out.Slack = p.inImage(e.Runs), nil
 	if e.Open != nil {
 		out.Open = guardedOpen(e.Open)
 	}
 	return &out
 }
 
-func moved(runs []tutela.Run, by int64) []tutela.Run {
-	if by == 0 {
+// inImage are stretches of the volume as stretches of the image: none where the
+// volume lies encrypted there.
+func (p *part) inImage(runs []tutela.Run) []tutela.Run {
+	if p.unlocked {
+		return nil
+	}
+	if p.Offset == 0 {
 		return runs
 	}
 	out := slices.Clone(runs)
 	for i := range out {
-		out[i].Offset += by
+		out[i].Offset += p.Offset
 	}
 	return out
 }

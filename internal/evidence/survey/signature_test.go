@@ -79,7 +79,7 @@ func TestEncryptedVolumesSaySo(t *testing.T) {
 		"apfs":      "|volume / 81920 unsupported",
 	} {
 		content := map[string][]byte{"bitlocker": at(3, "-FVE-FS-"), "luks2": at(0, "LUKS\xba\xbe\x00\x02"), "apfs": at(32, "NXSB")}[name]
-		entries := expect(t, opened(t, readers(), write(t, "disk", content)), want)
+		entries := expect(t, opened(t, Options{}, write(t, "disk", content)), want)
 		if got := entries[0].Findings[0].Detail; got != name+": no reader in this version" {
 			t.Errorf("finding %q", got)
 		}

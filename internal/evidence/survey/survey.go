@@ -29,7 +29,10 @@ import (
 	"fmt"
 	"os"
 
+	"tutela"
 	"tutela/internal/evidence"
+	"tutela/internal/evidence/carve"
+	"tutela/internal/evidence/filesystem"
 	"tutela/internal/evidence/folder"
 	"tutela/internal/evidence/image"
 )
@@ -48,15 +51,50 @@ type source interface {
 	Close() error
 }
 
+// Options say how evidence is opened. The zero value lists what file systems
+// list, with readers in this process, and opens nothing that is encrypted.
+type Options struct {
+	// Host runs the readers. Where hostile bytes are read it should be one of
+	// package confine, which runs them in processes of their own.
+	Host Host
+	// Keys open encrypted volumes.
+	Keys evidence.Keys
+	// Unclaimed also visits what no file claims: slack behind files, space
+	// that a file system calls free, and the files that are carved out of it,
+	// out of gaps and out of volumes that no reader lists.
+	Unclaimed bool
+}
+
+// Host opens readers. The errors and names are those of package filesystem.
+type Host interface {
+	// Volume opens a file system, with the reader called only if that is not
+	// empty.
+	Volume(src evidence.Source, only string) (evidence.FileSystem, string, error)
+	// Carve looks through stretches of src for files.
+	Carve(src evidence.Source, free []tutela.Run) evidence.FileSystem
+}
+
+// here runs the readers in this process.
+type here struct{}
+
+func (here) Volume(src evidence.Source, only string) (evidence.FileSystem, string, error) {
+	return filesystem.Open(src, only)
+}
+
+func (here) Carve(src evidence.Source, free []tutela.Run) evidence.FileSystem {
+	return carve.New(src, free)
+}
+
 // Open opens every path. It fails if one of them cannot be opened at all, or is
 // a split image with a part missing; what is merely damaged or not supported
 // opens and is told by the walk.
-func Open(paths []string) (*Survey, error) { return open(paths, readers()) }
-
-func open(paths []string, readers []reader) (*Survey, error) {
+func Open(paths []string, options Options) (*Survey, error) {
+	if options.Host == nil {
+		options.Host = here{}
+	}
 	s := &Survey{}
 	for _, path := range paths {
-		src, err := openPath(path, readers)
+		src, err := openPath(path, options)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open evidence: %w", err), s.Close())
 		}
@@ -85,7 +123,7 @@ func (s *Survey) Close() error {
 	return errors.Join(errs...)
 }
 
-func openPath(path string, readers []reader) (source, error) {
+func openPath(path string, options Options) (source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -95,18 +133,18 @@ func openPath(path string, readers []reader) (source, error) {
 	case mode.IsDir():
 		return openFolder(path)
 	case mode.IsRegular():
-		return openFile(path, info.Size(), readers)
+		return openFile(path, info.Size(), options)
 	case mode&os.ModeDevice != 0 && mode&os.ModeCharDevice == 0:
 		img, err := image.Open(path)
 		if err != nil {
 			return nil, err
 		}
-		return newMedium(path, img, readers), nil
+		return newMedium(path, img, options), nil
 	}
 	return openOne(path) // a pipe, socket or terminal: recorded, not opened
 }
 
-func openFile(path string, size int64, readers []reader) (source, error) {
+func openFile(path string, size int64, options Options) (source, error) {
 	img, err := image.Open(path)
 	if unsupported, ok := errors.AsType[*image.UnsupportedError](err); ok {
 		return newContainer(path, size, unsupported), nil
@@ -114,7 +152,7 @@ func openFile(path string, size int64, readers []reader) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := newMedium(path, img, readers)
+	m := newMedium(path, img, options)
 	if image.Named(path) || m.recognised() {
 		return m, nil
 	}
@@ -151,7 +189,7 @@ func openOne(path string) (source, error) {
 }
 
 func (f files) walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
-	return f.Walk(ctx, limits, visit)
+	return inOrder(visit, func(visit func(*evidence.Entry) error) error { return f.Walk(ctx, limits, visit) })
 }
 
 func (f files) describe() Source { return f.description }

@@ -1,0 +1,10 @@
+package confine
+
+import "golang.org/x/sys/unix"
+
+const (
+	architecture   = unix.AUDIT_ARCH_AARCH64
+	otherInterface = 0xffffffff
+)
+
+var forbiddenHere = []uint32{unix.SYS_RENAMEAT}
