@@ -3,6 +3,7 @@ package apfs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 
 	"tutela"
@@ -19,8 +20,11 @@ const (
 	nodeHashed   = 0x08
 	nodeNoHeader = 0x10
 
-	maxLevel   = 16 // of a tree; real ones have four or five
-	noValue    = 0xffff
+	maxLevel = 16 // of a tree; real ones have four or five
+	noValue  = 0xffff
+	// maxSought is how many nodes the records of one object may lie in: extents
+	// of a file, some sixty in a node.
+	maxSought  = 16 << 10
 	cacheBytes = 16 << 20
 )
 
@@ -297,33 +301,44 @@ func (s *scan) below(ctx context.Context, at place, level int) error {
 // from visits the records from the first on that is not before target, until
 // visit returns false.
 func (t *tree) from(target order, visit func(key, value []byte) bool) error {
-	_, err := t.fromNode(t.root, -1, target, visit, map[uint64]bool{})
+	f := &from{tree: t, target: target, visit: visit}
+	_, err := f.node(t.root, -1)
 	return err
 }
 
-func (t *tree) fromNode(at place, level int, target order, visit func(key, value []byte) bool, seen map[uint64]bool) (more bool, err error) {
-	if seen[at.block] {
-		return false, damaged("%s: block %d is met twice", t.name, at.block)
+type from struct {
+	*tree
+	target order
+	visit  func(key, value []byte) bool
+	seen   []uint64 // blocks of nodes
+}
+
+func (f *from) node(at place, level int) (more bool, err error) {
+	if slices.Contains(f.seen, at.block) {
+		return false, damaged("%s: block %d is met twice", f.name, at.block)
 	}
-	seen[at.block] = true
-	n, err := t.node(at, level)
+	if len(f.seen) == maxSought {
+		return false, &flaw{tutela.FindingLimit, fmt.Sprintf("%s: object %d has too many records", f.name, f.target[0])}
+	}
+	f.seen = append(f.seen, at.block)
+	n, err := f.tree.node(at, level)
 	if err != nil {
 		return false, err
 	}
-	i := sort.Search(n.count, func(i int) bool { return !t.order(n.key(i)).before(target) })
+	i := sort.Search(n.count, func(i int) bool { return !f.order(n.key(i)).before(f.target) })
 	if !n.leaf() && i > 0 {
 		i-- // the child before may end with keys that are not before target
 	}
 	for more = true; i < n.count && more; i++ {
 		if n.leaf() {
-			more = visit(n.key(i), n.value(i))
+			more = f.visit(n.key(i), n.value(i))
 			continue
 		}
-		next, err := t.child(little.Uint64(n.value(i)))
+		next, err := f.child(little.Uint64(n.value(i)))
 		if err != nil {
-			return false, fmt.Errorf("%s: %w", t.name, err)
+			return false, fmt.Errorf("%s: %w", f.name, err)
 		}
-		if more, err = t.fromNode(next, n.level-1, target, visit, seen); err != nil {
+		if more, err = f.node(next, n.level-1); err != nil {
 			return false, err
 		}
 	}

@@ -104,55 +104,49 @@ func (s *superblock) supported() error {
 }
 
 // firstSuperblock is the superblock in block 0 or, if that is bad, any from the
-// descriptor area behind it, with the reason.
+// descriptor area behind it, with the reason. The error is ErrNotThis where
+// neither is there, and the reason where block 0 says that it is one.
 func firstSuperblock(src evidence.Source) (s *superblock, reason, err error) {
-	s, reason = superblockAt(src, 0)
+	s, claims, reason := superblockAt(src, 0)
 	if s != nil {
 		return s, nil, nil
 	}
-	head := make([]byte, min(searched, src.Size()))
-	n, err := src.ReadAt(head, 0)
-	if err != nil && err != io.EOF && n == 0 && reason == nil {
-		return nil, nil, err
-	}
-	for at := int64(minBlock); at+minBlock <= int64(n); at += minBlock {
-		if !looksLike(head[at:n]) {
-			continue
-		}
-		if s, _ := superblockAt(src, at); s != nil && s.inPlace(src, at) {
-			if reason == nil {
-				reason = damaged("there is no superblock in it")
-			}
+	for at := int64(minBlock); at < min(searched, src.Size()); at += minBlock {
+		if s, _, _ := superblockAt(src, at); s != nil && s.inPlace(src, at) {
 			return s, reason, nil
 		}
 	}
-	if reason != nil {
+	if claims {
 		return nil, nil, reason
 	}
 	return nil, nil, evidence.ErrNotThis
 }
 
-// superblockAt reads a superblock at a byte of the source; both results are nil
-// where there is none.
-func superblockAt(src evidence.Source, at int64) (*superblock, error) {
+var errNoSuperblock = errors.New("there is no superblock in it")
+
+// superblockAt reads a superblock at a byte of the source; claims reports whether
+// what is there says that it is one.
+func superblockAt(src evidence.Source, at int64) (s *superblock, claims bool, err error) {
 	head := make([]byte, minBlock)
-	if n, err := src.ReadAt(head, at); n < len(head) && err != nil && err != io.EOF {
-		return nil, err
-	} else if !looksLike(head[:n]) {
-		return nil, nil
+	if n, err := src.ReadAt(head, at); n < len(head) && err != io.EOF {
+		return nil, false, err
+	}
+	if !looksLike(head) {
+		return nil, false, errNoSuperblock
 	}
 	size := statedBlock(head)
 	if size == 0 {
-		return nil, damaged("a superblock with blocks of %d bytes", little.Uint32(head[36:]))
+		return nil, true, damaged("a superblock with blocks of %d bytes", little.Uint32(head[36:]))
 	}
 	b := make([]byte, size)
-	if n, err := src.ReadAt(b, at); n < len(b) && err != nil {
-		return nil, err
+	if n, err := src.ReadAt(b, at); n < len(b) {
+		return nil, true, fmt.Errorf("the superblock: %w", err)
 	}
 	if !sealed(b) {
-		return nil, damaged("the checksum of the superblock is wrong")
+		return nil, true, damaged("the checksum of the superblock is wrong")
 	}
-	return parseSuperblock(b)
+	s, err = parseSuperblock(b)
+	return s, true, err
 }
 
 // inPlace reports whether a superblock found at a byte of the source counts its

@@ -66,8 +66,10 @@ func TestRefused(t *testing.T) {
 
 func TestVolumesRefused(t *testing.T) {
 	for want, change := range map[string]func(v *craftVolume){
-		"unsupported: sealed system volumes": func(v *craftVolume) { v.incompatible |= volumeSealed },
-		"unsupported: unknown features 0x40": func(v *craftVolume) { v.incompatible |= 0x40 },
+		"unsupported: sealed system volumes":   func(v *craftVolume) { v.incompatible |= volumeSealed },
+		"unsupported: unknown features 0x80":   func(v *craftVolume) { v.incompatible |= 0x80 },
+		"unsupported: volumes with a key for":  func(v *craftVolume) { v.incompatible |= volumePerFileKeys },
+		"unsupported: volumes with a second f": func(v *craftVolume) { v.incompatible |= volumeSecondTree },
 	} {
 		c, v := small(nil)
 		change(v)

@@ -20,12 +20,11 @@ func (w *walker) openPast() {
 	}
 	for _, s := range slices.Backward(snapshots) {
 		tree, err := w.volume.treeOf(w.nodes, s, today)
-		text := fmt.Sprintf("snapshot %q of transaction %d, made %s", s.name, s.xid, s.made.Format(time.RFC3339))
 		if err != nil {
-			w.find(tutela.FindingSnapshot, "%s: not read: %v", text, err)
+			w.find(tutela.FindingSnapshot, "%s: not read: %v", s, err)
 			continue
 		}
-		w.find(tutela.FindingSnapshot, "%s: what differs in it is listed as deleted", text)
+		w.find(tutela.FindingSnapshot, "%s: what differs in it is listed as deleted", s)
 		v := w.view
 		v.tree, v.past, v.kept = tree, fmt.Sprintf("snapshot %q", s.name), true
 		w.states = append(w.states, v)
@@ -36,6 +35,15 @@ func (w *walker) openPast() {
 			v.tree, v.past = tree, fmt.Sprintf("checkpoint %d", c.xid)
 			w.states = append(w.states, v)
 		}
+	}
+}
+
+// nameSnapshots tells of the snapshots of a volume that is not read. Where their
+// list cannot be read either, that is no further loss.
+func (w *walker) nameSnapshots() {
+	snapshots, _ := w.volume.snapshots(w.nodes, w.fs.checkpoint.xid)
+	for _, s := range slices.Backward(snapshots) {
+		w.find(tutela.FindingSnapshot, "%s: not read", s)
 	}
 }
 

@@ -1,6 +1,8 @@
 package apfs
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"tutela"
@@ -41,7 +43,7 @@ func reseal(img []byte) evidencetest.Open {
 
 // hot are the structures as stretches.
 func hot(img []byte) (runs []tutela.Run) {
-	for i := range structures(img) {
+	for _, i := range slices.Sorted(maps.Keys(structures(img))) {
 		runs = append(runs, tutela.Run{Offset: i * 4096, Length: 400}, tutela.Run{Offset: i*4096 + 400, Length: 3696})
 	}
 	return runs
@@ -64,18 +66,13 @@ func TestMutants(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	img := damageable()
 	open := reseal(img)
-	var places []int64
-	for i := int64(0); i < int64(len(img)/4096); i++ {
-		if sealed(block(img, uint64(i))) {
-			places = append(places, i*4096)
-		}
-	}
+	places := slices.Sorted(maps.Keys(structures(img)))
 	f.Add([]byte{})
 	f.Add([]byte{0, 0, 36, 1})
 	f.Add([]byte{40, 0, 40, 0x80, 41, 0, 34, 7, 90, 1, 0, 0xff})
 	f.Fuzz(func(t *testing.T, changes []byte) {
 		for ; len(changes) >= 4; changes = changes[4:] {
-			at := places[int(changes[0])%len(places)] + int64(changes[1])<<8%4096 + int64(changes[2])
+			at := places[int(changes[0])%len(places)]*4096 + int64(changes[1])<<8%4096 + int64(changes[2])
 			old := img[at]
 			defer func() { img[at] = old }()
 			img[at] = changes[3]

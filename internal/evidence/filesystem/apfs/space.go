@@ -1,9 +1,13 @@
 package apfs
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
+	"sort"
 
 	"tutela"
 	"tutela/internal/evidence"
@@ -26,7 +30,7 @@ type space struct {
 	chunks   []uint64 // block of the bitmap of each; 0: all are free
 	err      error    // why there is no map
 
-	queued []stretch // blocks that are free once the checkpoint is past
+	queued []stretch // blocks that are free once the checkpoint is past, ascending
 	at     uint64    // the chunk whose bitmap is in bits, plus one
 	bits   []byte
 }
@@ -167,10 +171,8 @@ func (s *space) openQueues(b []byte, c *checkpoint) error {
 		s.queued = append(s.queued, stretch{little.Uint64(key[8:]), n})
 		return nil
 	}, bad, bad)
-	if err != nil {
-		return err
-	}
-	return problem
+	slices.SortFunc(s.queued, func(a, b stretch) int { return cmp.Compare(a.first, b.first) })
+	return errors.Join(err, problem)
 }
 
 // load reads the bitmap of a chunk; nil is one that is all free.
@@ -235,12 +237,8 @@ func (s *space) count(first, end uint64) (used int64, err error) {
 }
 
 func (s *space) isQueued(block uint64) bool {
-	for _, q := range s.queued {
-		if block >= q.first && block-q.first < q.n {
-			return true
-		}
-	}
-	return false
+	i := sort.Search(len(s.queued), func(i int) bool { return s.queued[i].first > block })
+	return i > 0 && block-s.queued[i-1].first < s.queued[i-1].n
 }
 
 // Free implements [evidence.FreeSpace] from the bitmaps of the space manager.

@@ -19,6 +19,8 @@ const (
 	volumeNormalizationInsensitive = 0x08
 	volumeIncompleteRestore        = 0x10
 	volumeSealed                   = 0x20
+	volumePerFileKeys              = 0x40
+	volumeSecondTree               = 0x100
 
 	knownVolumeFeatures = volumeCaseInsensitive | volumeDatalessSnapshots | volumeEncryptionRolled |
 		volumeNormalizationInsensitive | volumeIncompleteRestore | volumeSealed
@@ -133,6 +135,10 @@ func (v *volume) unreadable() error {
 		return v.problem
 	case v.incompatible&volumeSealed != 0:
 		return &flaw{tutela.FindingUnsupported, "sealed system volumes are not read"}
+	case unknown&volumePerFileKeys != 0:
+		return &flaw{tutela.FindingUnsupported, "volumes with a key for each file are not read"}
+	case unknown&volumeSecondTree != 0:
+		return &flaw{tutela.FindingUnsupported, "volumes with a second file-system tree are not read"}
 	case unknown != 0:
 		return &flaw{tutela.FindingUnsupported, fmt.Sprintf("unknown features %#x of the volume", unknown)}
 	}
@@ -145,7 +151,7 @@ func (v *volume) secret(softwareKeys bool) tutela.Finding {
 	if softwareKeys {
 		how = "in software (FileVault)"
 	}
-	return tutela.Finding{Code: tutela.FindingEncrypted, Detail: fmt.Sprintf("the volume %q is encrypted %s and cannot be read without its key: no file of it is listed", v.name, how)}
+	return tutela.Finding{Code: tutela.FindingEncrypted, Detail: fmt.Sprintf("the volume %q is encrypted %s and cannot be read without its key: none of its files is listed", v.name, how)}
 }
 
 // fileTree opens the tree of the volume's files as it was at a checkpoint.
@@ -178,6 +184,10 @@ type snapshot struct {
 	block uint64 // of the volume superblock of then
 	name  string // for people
 	made  time.Time
+}
+
+func (s snapshot) String() string {
+	return fmt.Sprintf("snapshot %q of transaction %d, made %s", s.name, s.xid, s.made.Format(time.RFC3339))
 }
 
 // parseSnapshot reads a snapshot record (Reference "j_snap_metadata_val_t").

@@ -141,6 +141,8 @@ func (w *walker) walk(ctx context.Context) error {
 			return err
 		}
 		w.openPast()
+	} else {
+		w.nameSnapshots()
 	}
 	if err := w.root(w.volume.prefix, w.volume.describe(), w.findings); err != nil || !readable {
 		return err
