@@ -205,8 +205,9 @@ func (l *listing) record(name []byte, inode uint64) error {
 }
 
 // free looks for records in a freed stretch, which begins at from and ends with
-// b. Freeing puts four bytes over the first half of the inode's number, and the
-// stretch's place over that of its last record.
+// b. Freeing puts four bytes over the first half of the inode's number, unless
+// what lies before is free too, and the place of the stretch as it was then over
+// that of its last record.
 func (l *listing) free(b []byte, from int) error {
 	if l.freed == nil {
 		return nil
@@ -219,8 +220,7 @@ func (l *listing) free(b []byte, from int) error {
 			at += 8
 			continue
 		}
-		tag := int(be.Uint16(b[end-2:]))
-		if tag != at && (end != len(b) || tag != from) {
+		if tag := int(be.Uint16(b[end-2:])); tag%8 != 0 || tag > at || tag < dirHeader4 {
 			at += 8
 			continue
 		}

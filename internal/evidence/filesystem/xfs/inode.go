@@ -36,7 +36,8 @@ const (
 	typeLink  = 0xa000
 	typeSock  = 0xc000
 
-	maxExtents  = 1 << 22 // of one file, held in memory
+	linkMagic   = 0x58534c4d // XSLM
+	maxExtents  = 1 << 22    // of one file, held in memory
 	unmapped    = -1
 	extentBytes = 16
 )
@@ -347,9 +348,9 @@ func (fs *FileSystem) remoteTarget(i *inode, number uint64) ([]byte, error) {
 	if fs.sb.version < 5 {
 		return b, nil
 	}
-	const magic, header = 0x58534c4d, 56 // XSLM
+	const header = 56
 	length := binary.BigEndian.Uint32(b[8:])
-	if binary.BigEndian.Uint32(b) != magic || binary.BigEndian.Uint64(b[32:]) != i.number || length > uint32(len(b)-header) {
+	if binary.BigEndian.Uint32(b) != linkMagic || binary.BigEndian.Uint64(b[32:]) != i.number || length > uint32(len(b)-header) {
 		return nil, fmt.Errorf("block at byte %d holds no target of inode %d", at, i.number)
 	}
 	if !goodSum(b, 12) {

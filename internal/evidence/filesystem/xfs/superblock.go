@@ -44,7 +44,8 @@ type superblock struct {
 	dirLog      uint // blocks in a directory block, as bits
 	logStart    uint64
 	logBlocks   uint32
-	hasType     bool // directories say the kind of a file
+	hasType     bool      // directories say the kind of a file
+	internal    [5]uint64 // inodes of the file system itself: realtime maps and quotas
 	badSum      bool
 }
 
@@ -131,6 +132,10 @@ func readSuperblock(src evidence.Source, at int64) (s superblock, err error) {
 		dirLog:      uint(b[192]),
 		logStart:    be.Uint64(b[48:]),
 		logBlocks:   be.Uint32(b[96:]),
+		internal:    [5]uint64{be.Uint64(b[64:]), be.Uint64(b[72:]), be.Uint64(b[160:]), be.Uint64(b[168:])},
+	}
+	if s.version == 5 {
+		s.internal[4] = be.Uint64(b[232:])
 	}
 	s.hasType = s.version == 5 && incompat&incompatType != 0 || s.version == 4 && features2&features2Type != 0
 	if err := s.check(be.Uint32(b[4:]), uint(b[122])); err != nil {

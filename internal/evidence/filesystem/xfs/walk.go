@@ -26,12 +26,18 @@ type walker struct {
 	kept     int   // of names
 	dirBytes int64 // of directory blocks that may still be read
 	claimed  int64 // bytes that files in use may still have
+
+	free         freeMap
+	deletedCount int64 // deleted files that may still be given
+	deletedBytes int64 // of theirs that may still be given
+	unreadable   lost  // inodes in use
 }
 
 // directory is one that is still to be listed.
 type directory struct {
 	path    string // "" for the root, without a slash at the end
 	inode   uint64
+	state   tutela.State    // of what is in it
 	problem *tutela.Finding // why the path is not the whole path
 }
 
@@ -52,11 +58,14 @@ func (fs *FileSystem) Walk(ctx context.Context, limits evidence.Limits, visit fu
 		fs: fs, ctx: ctx, limits: limits.WithDefaults(), visit: visit,
 		listed: map[uint64]bool{}, reached: map[uint64]uint64{}, names: map[uint32][]freedName{},
 		dirBytes: held, claimed: 64 * held, // a block of a reflinked file belongs to several
+		free:         freeMap{fs: fs, groups: map[uint32][]stretch{}},
+		deletedCount: held >> fs.sb.blockLog,
 	}
+	w.deletedBytes = product(held, w.limits.DeletedFactor)
 	if err := w.volume(); err != nil {
 		return err
 	}
-	if err := w.tree(directory{inode: fs.sb.root}); err != nil {
+	if err := w.tree(directory{inode: fs.sb.root, state: tutela.Allocated}); err != nil {
 		return err
 	}
 	return w.unreached()
@@ -169,7 +178,7 @@ func (w *walker) name(d directory, r record) error {
 		Path:  []byte(d.path + "/" + string(r.name)),
 		Chain: []tutela.Locator{{Layer: layerName, At: fmt.Sprintf("inode %d", r.inode)}},
 		Kind:  tutela.File,
-		State: tutela.Allocated,
+		State: d.state,
 		Size:  -1,
 	}
 	if bytes.IndexByte(r.name, '/') >= 0 || bytes.IndexByte(r.name, 0) >= 0 {
@@ -191,7 +200,7 @@ func (w *walker) name(d directory, r record) error {
 // below is the directory that r names. One whose path gets too long loses the
 // directories above it, so that what is in it is not lost.
 func (w *walker) below(d directory, r record) directory {
-	sub := directory{path: d.path + "/" + string(r.name), inode: r.inode, problem: d.problem}
+	sub := directory{path: d.path + "/" + string(r.name), inode: r.inode, state: d.state, problem: d.problem}
 	if len(sub.path) >= w.limits.NameBytes {
 		sub.path = fmt.Sprintf("%s/directory-%d", orphanFolder, r.inode)
 		sub.problem = &tutela.Finding{Code: tutela.FindingLimit, Detail: "its path is too long and is left out"}

@@ -16,11 +16,12 @@
 // Freeing an inode clears its size, its kind and the number of its extents, but
 // not the extents. Where these still make sense and lead to blocks that are free
 // today, at least one of them, the file is given with a finding that says what
-// was assumed: content to the end of its last block, because nothing tells the
-// size. A record that a directory freed keeps its name and the lower half of the
-// inode number: where such a record names the inode, the file is Deleted under
-// that name, else an Orphan. Whether an inode was freed, used and freed again
-// since a name was written cannot be told; the finding says so.
+// was assumed: content up to the zeros that fill its last block, because nothing
+// tells the size. A record that a directory freed keeps its name and the lower
+// half of the inode number: where such a record names the inode, the file is
+// Deleted under that name, else an Orphan. Whether an inode was freed, used and
+// freed again since a name was written cannot be told; the finding says so.
+// Directories and links that were deleted are left out.
 //
 // # Promised
 //

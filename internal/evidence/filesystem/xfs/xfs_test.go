@@ -47,6 +47,23 @@ func TestTruth(t *testing.T) {
 	}
 }
 
+// TestDeleted: what the kernel deleted on a volume that was hardly used since
+// comes back whole, under its name.
+func TestDeleted(t *testing.T) {
+	for _, name := range []string{"v5", "v5-nrext64", "v5-old"} {
+		all := evidencetest.List(t, evidencetest.MustOpen(t, openAny, evidencetest.Source(volume(t, name))))
+		found := evidencetest.Rows(all, tutela.Deleted)
+		for _, row := range rows(t, "deleted.tsv") {
+			if !found["gone/"+row] {
+				t.Errorf("%s: missing: %s", name, row)
+			}
+		}
+		if len(found) != 7 {
+			t.Errorf("%s: %d deleted files", name, len(found))
+		}
+	}
+}
+
 // golden holds the listing of an image but for a directory of many like files.
 func golden(t *testing.T, name string, img []byte, without string) {
 	t.Helper()
