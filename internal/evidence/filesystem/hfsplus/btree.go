@@ -153,7 +153,7 @@ func (t *tree) place(number uint32, at int) int64 {
 // order is the leaves of a tree as they are to be read.
 type order struct {
 	leaves   []uint32
-	stale    []uint32 // free nodes that still look like leaves
+	others   []uint32 // all other nodes that are not empty
 	problems []problem
 }
 
@@ -182,7 +182,16 @@ type leafWalk struct {
 	broken  bool
 }
 
+// maxProblems is how many findings about one tree are spelt out.
+const maxProblems = 16
+
 func (w *leafWalk) tell(code, format string, a ...any) {
+	if len(w.problems) == maxProblems {
+		w.problems = append(w.problems, problem{tutela.FindingDamaged, w.name + ": more of it is damaged"})
+	}
+	if len(w.problems) > maxProblems {
+		return
+	}
 	w.problems = append(w.problems, problem{code, w.name + ": " + fmt.Sprintf(format, a...)})
 }
 
@@ -255,15 +264,17 @@ func (w *leafWalk) rest(ctx context.Context) error {
 			continue
 		}
 		n, err := w.read(number)
-		if err != nil || n.kind != kindLeaf {
-			if err != nil && !whole && !told && w.inUse(number) {
+		switch {
+		case err != nil:
+			if !whole && !told && w.inUse(number) {
 				w.tellUnread(number, err)
 				told = true // one such line is enough
 			}
 			continue
-		}
-		if whole || !w.inUse(number) {
-			w.stale = append(w.stale, number)
+		case n.kind != kindLeaf || whole || !w.inUse(number):
+			if !allZero(n.raw) {
+				w.others = append(w.others, number)
+			}
 			continue
 		}
 		found++
@@ -278,6 +289,15 @@ func (w *leafWalk) rest(ctx context.Context) error {
 		w.tell(tutela.FindingDamaged, "%d records found, %d expected", w.records, w.leafs)
 	}
 	return nil
+}
+
+func allZero(b []byte) bool {
+	for _, v := range b {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // readAll reads the leaves of an order again. What could not be read the first

@@ -63,6 +63,7 @@ func wrapped(volume []byte) []byte {
 	copy(mdb, sigClassic)
 	binary.BigEndian.PutUint32(mdb[20:], block)
 	binary.BigEndian.PutUint16(mdb[28:], first)
+	copy(mdb[36:], "\x04Wrap")
 	copy(mdb[124:], sigPlus)
 	binary.BigEndian.PutUint16(mdb[126:], ahead)
 	binary.BigEndian.PutUint16(mdb[128:], uint16((len(volume)+block-1)/block))
@@ -94,6 +95,7 @@ func TestHeaders(t *testing.T) {
 		other := make([]byte, 100000)
 		copy(other[headerAt:], name)
 		binary.BigEndian.PutUint32(other[headerAt+20:], 512)
+		other[headerAt+36] = 4
 		if _, err := Open(evidencetest.Source(other)); !errors.Is(err, want) {
 			t.Errorf("%q: %v", name, err)
 		}

@@ -60,24 +60,15 @@ func (g *ghosts) add(one *ghost) {
 	}
 }
 
-// dig looks for old copies of records: in the free space of leaves, in leaves
-// that are no longer used, and in the journal.
-func (w *walker) dig(ctx context.Context, stale []uint32) error {
+// dig looks for old copies of records: in the free space of nodes, in nodes that
+// are no longer used, and in the journal.
+func (w *walker) dig(ctx context.Context, others []uint32) error {
 	t := w.fs.catalog
-	err := t.readAll(ctx, w.leaves, func(n *node) error {
-		from, to := n.slack()
-		if from < to {
-			w.digBytes(n.raw[from:to], func(at int) string { return w.inNode(n.number, from+at) })
-		}
-		return nil
-	})
+	err := t.readAll(ctx, w.leaves, func(n *node) error { return w.digNode(n, true) })
 	if err != nil {
 		return err
 	}
-	err = t.readAll(ctx, stale, func(n *node) error {
-		w.digBytes(n.raw[descriptorBytes:], func(at int) string { return w.inNode(n.number, descriptorBytes+at) })
-		return nil
-	})
+	err = t.readAll(ctx, others, func(n *node) error { return w.digNode(n, n.kind != kindLeaf && t.inUse(n.number)) })
 	if err != nil {
 		return err
 	}
@@ -86,6 +77,19 @@ func (w *walker) dig(ctx context.Context, stale []uint32) error {
 	}
 	if w.ghosts.more {
 		w.find(tutela.FindingLimit, fmt.Sprintf("more than %d deleted files: the others are left out", w.ghosts.most))
+	}
+	return nil
+}
+
+// digNode looks at the free space of a node that is in use, and at the whole of
+// one that is not.
+func (w *walker) digNode(n *node, inUse bool) error {
+	from, to := descriptorBytes, len(n.raw)
+	if inUse {
+		from, to = n.slack()
+	}
+	if from < to {
+		w.digBytes(n.raw[from:to], func(at int) string { return w.inNode(n.number, from+at) })
 	}
 	return nil
 }

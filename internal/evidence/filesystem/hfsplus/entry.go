@@ -15,6 +15,9 @@ var (
 	errCrowded = errors.New("files claim more blocks than the volume has: not read")
 )
 
+// protection is the attribute that holds the wrapped key of a file on iOS.
+const protection = "com.apple.system.cprotect"
+
 const (
 	maxTarget = 4096    // bytes of a symbolic link
 	maxPacked = 1 << 20 // bytes of a decmpfs attribute
@@ -93,6 +96,9 @@ func (w *walker) give(s *subject, it item) error {
 	if bytes.IndexByte(it.suffix, '/') >= 0 {
 		e.Find(tutela.FindingDamaged, "the name of the attribute contains a slash")
 	}
+	if e.State != tutela.Allocated && !w.strays.take(1) {
+		return w.tooManyStrays()
+	}
 	if len(e.Path) > w.limits.NameBytes {
 		e.Path = e.Path[:w.limits.NameBytes]
 		e.Find(tutela.FindingLimit, "its path is too long and is cut")
@@ -102,6 +108,22 @@ func (w *walker) give(s *subject, it item) error {
 		it.refuse(fmt.Errorf("deleted bytes on this volume are limited to %d times its size", w.limits.DeletedFactor))
 		e.Runs, e.Slack, e.Open = it.runs, it.slack, it.open
 	}
+	return w.visit(e)
+}
+
+// tooManyStrays says once that there are more than a volume can have.
+func (w *walker) tooManyStrays() error {
+	if w.strayed {
+		return nil
+	}
+	w.strayed = true
+	e := &evidence.Entry{
+		Path:  []byte(orphanFolder),
+		Chain: []tutela.Locator{{Layer: layerName, At: "volume"}},
+		Kind:  tutela.Directory,
+		State: tutela.Allocated,
+	}
+	e.Find(tutela.FindingLimit, "more deleted and lost files than the volume has blocks: the others are left out")
 	return w.visit(e)
 }
 
@@ -117,9 +139,9 @@ func (w *walker) join(dir string, name, suffix []byte) []byte {
 	return append(p, suffix...)
 }
 
-// forkItem makes a fork readable. One that is in use takes its blocks from what
-// all of them together may claim.
-func (w *walker) forkItem(a allocated, at string, inUse bool) item {
+// forkItem makes a fork readable. With claim it takes its blocks from what all
+// forks in use together may have.
+func (w *walker) forkItem(a allocated, at string, claim bool) item {
 	it := item{kind: tutela.File, at: at, size: a.size}
 	content := a.content(w.fs.src)
 	it.runs = content.Runs()
@@ -136,7 +158,7 @@ func (w *walker) forkItem(a allocated, at string, inUse bool) item {
 	case a.bytes() > w.fs.header.bytes():
 		it.find(tutela.FindingLimit, errTooMuch.Error())
 		it.refuse(errTooMuch)
-	case inUse && !w.claimed.take(a.bytes()-a.missing(w.fs.src)):
+	case claim && !w.claimed.take(a.bytes()-a.missing(w.fs.src)):
 		it.find(tutela.FindingLimit, errCrowded.Error())
 		it.refuse(errCrowded)
 	}
@@ -144,8 +166,8 @@ func (w *walker) forkItem(a allocated, at string, inUse bool) item {
 }
 
 // fileItems are the content, the resource fork and the attributes of a file in
-// use.
-func (w *walker) fileItems(f *file) []item {
+// use. One with several names claims its blocks under the first.
+func (w *walker) fileItems(f *file, claim bool) []item {
 	packed := f.owner&ownerPacked != 0 && f.data.size == 0
 	resource := w.fs.resolve(f.resource, f.cnid, resourceFork)
 	var main item
@@ -155,15 +177,15 @@ func (w *walker) fileItems(f *file) []item {
 		packed = false
 		main = w.special(f, kind)
 	case packed:
-		main, packed = w.packed(f, resource)
+		main, packed = w.packed(f, resource, claim)
 	default:
-		main = w.forkItem(w.fs.resolve(f.data, f.cnid, dataFork), "data fork", true)
+		main = w.forkItem(w.fs.resolve(f.data, f.cnid, dataFork), "data fork", claim)
 	}
-	attributes, findings := w.attributeItems(f.cnid, packed)
+	attributes, findings := w.attributeItems(f.cnid, packed, claim)
 	main.findings = append(main.findings, findings...)
 	items := []item{main}
 	if resource.size > 0 && !packed {
-		it := w.forkItem(resource, "resource fork", true)
+		it := w.forkItem(resource, "resource fork", claim)
 		it.suffix = []byte(":rsrc")
 		items = append(items, it)
 	}
@@ -202,7 +224,7 @@ func (w *walker) symlinkTarget(f *file) ([]byte, error) {
 
 // packed is the content of a compressed file. It reports whether the resource
 // fork belongs to it.
-func (w *walker) packed(f *file, resource allocated) (it item, whole bool) {
+func (w *walker) packed(f *file, resource allocated, claim bool) (it item, whole bool) {
 	it = item{kind: tutela.File, at: "decmpfs", size: -1}
 	fail := func(code string, err error) (item, bool) {
 		it.find(code, err.Error())
@@ -221,7 +243,7 @@ func (w *walker) packed(f *file, resource allocated) (it item, whole bool) {
 	if err := h.Supported(); err != nil {
 		return fail(tutela.FindingUnsupported, err)
 	}
-	if h.InFork() && (resource.bytes() > w.fs.header.bytes() || !w.claimed.take(resource.bytes()-resource.missing(w.fs.src))) {
+	if h.InFork() && (resource.bytes() > w.fs.header.bytes() || claim && !w.claimed.take(resource.bytes()-resource.missing(w.fs.src))) {
 		return fail(tutela.FindingLimit, errCrowded)
 	}
 	it.open = func() (evidence.Content, error) {
@@ -250,7 +272,7 @@ func (w *walker) packedAttribute(cnid uint32) ([]byte, error) {
 
 // attributeItems are the extended attributes of a file or folder. That of a
 // compressed file is left out, where it is one.
-func (w *walker) attributeItems(cnid uint32, packed bool) (items []item, findings []tutela.Finding) {
+func (w *walker) attributeItems(cnid uint32, packed, claim bool) (items []item, findings []tutela.Finding) {
 	all, err := w.attributes.of(w.fs, cnid)
 	if err != nil {
 		findings = append(findings, tutela.Finding{Code: tutela.FindingDamaged, Detail: "extended attributes: " + err.Error()})
@@ -258,23 +280,26 @@ func (w *walker) attributeItems(cnid uint32, packed bool) (items []item, finding
 	for i := range all {
 		a := &all[i]
 		name := wtf8(a.name)
+		if string(name) == protection {
+			findings = append(findings, tutela.Finding{Code: tutela.FindingEncrypted, Detail: "per-file encryption (" + protection + "): if it was not undone, the bytes are cipher text"})
+		}
 		if packed && string(name) == decmpfs.Attribute {
 			continue
 		}
-		it := w.attributeItem(a)
+		it := w.attributeItem(a, claim)
 		it.suffix = append([]byte{':'}, name...)
 		items = append(items, it)
 	}
 	return items, findings
 }
 
-func (w *walker) attributeItem(a *attribute) item {
+func (w *walker) attributeItem(a *attribute, claim bool) item {
 	const at = "attribute"
 	if a.fork != nil {
 		if a.fork.problem == "" && a.fork.bytes() < a.fork.size {
 			a.fork.problem = fmt.Sprintf("extents for %d of %d bytes", a.fork.bytes(), a.fork.size)
 		}
-		return w.forkItem(*a.fork, at, true)
+		return w.forkItem(*a.fork, at, claim)
 	}
 	value := bytes.Clone(a.value)
 	return item{

@@ -99,6 +99,7 @@ func featured(t *testing.T) []byte {
 	c.addFork(idPNG, "cut off", 1338018, pieces(whole, 30)[:9]...)
 	c.addFork(idPNG, "the beginning", 4000, whole)
 	c.addFork(idPNG, "in pieces", 1338018, pieces(whole, 16)...)
+	c.addInline(24, protection, []byte("a wrapped key"))
 	c.add(500, "no parent", newFile(86, nil))
 	return c.finish()
 }
@@ -234,5 +235,43 @@ func TestFeatureContents(t *testing.T) {
 		if p := string(all[i].Path); p == "/document/forked.txt:rsrc" || p == "/document/folder too/file.txt" || bytes.HasSuffix(all[i].Path, []byte("iNode27")) {
 			t.Errorf("listed: %s", p)
 		}
+	}
+}
+
+// TestManyLinks: a file under many names claims its blocks once.
+func TestManyLinks(t *testing.T) {
+	c := newCraft(t, fslib)
+	c.add(idPrivateFiles, "iNode46", c.take(idImage, "alps.tiff"))
+	for i := range uint32(20) {
+		c.add(idImage, fmt.Sprintf("alps%d.tiff", i), hardLink(100+i, 46))
+	}
+	var found int
+	for _, e := range list(t, c.finish()) {
+		if e.Size == 4994190 && e.Failure == nil && len(e.Findings) == 0 {
+			found++
+		}
+	}
+	if found != 20 {
+		t.Errorf("%d of 20 links lead to the file", found)
+	}
+}
+
+// TestCrowded: files that are not links may not have the same blocks again and
+// again.
+func TestCrowded(t *testing.T) {
+	c := newCraft(t, fslib)
+	tiff := c.take(idImage, "alps.tiff")
+	for i := range uint32(20) {
+		binary.BigEndian.PutUint32(tiff[8:], 100+i)
+		c.add(idImage, fmt.Sprintf("alps%d.tiff", i), bytes.Clone(tiff))
+	}
+	var refused int
+	for _, e := range list(t, c.finish()) {
+		if e.Failure != nil && e.Findings[0].Code == tutela.FindingLimit {
+			refused++
+		}
+	}
+	if refused < 10 {
+		t.Errorf("%d of 20 files were refused", refused)
 	}
 }

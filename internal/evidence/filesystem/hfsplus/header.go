@@ -70,10 +70,11 @@ func candidates(src evidence.Source) ([]candidate, error) {
 			break
 		}
 	}
-	if primaryErr != nil && (errors.Is(primaryErr, errNoHeader) && (len(found) == 0 || foreign(src))) {
+	claims := primaryErr == nil || h.signature != "" && !errors.Is(primaryErr, errNoHeader)
+	switch {
+	case !claims && len(found) == 0, primaryErr != nil && foreign(src):
 		return nil, evidence.ErrNotThis
-	}
-	if len(found) == 0 {
+	case len(found) == 0:
 		return nil, fmt.Errorf("volume header: %w, and no copy of it", primaryErr)
 	}
 	return found, nil
@@ -99,7 +100,7 @@ func unwrap(src evidence.Source) (start, end int64, err error) {
 		return 0, src.Size(), nil
 	}
 	block := int64(binary.BigEndian.Uint32(mdb[20:]))
-	if block == 0 || block%512 != 0 {
+	if name := mdb[36]; block == 0 || block%512 != 0 || name == 0 || name > 27 {
 		return 0, src.Size(), nil // not a master directory block either
 	}
 	if string(mdb[124:126]) != sigPlus {
@@ -116,9 +117,6 @@ var errNoHeader = errors.New("no HFS+ signature")
 func headerAtOffset(src evidence.Source, start, at int64) (header, error) {
 	b := make([]byte, headerBytes)
 	if err := readFull(src, b, at); err != nil {
-		if at >= src.Size() || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errNoHeader
-		}
 		return header{}, err
 	}
 	return parseHeader(b, start)
@@ -141,10 +139,8 @@ func parseHeader(b []byte, start int64) (header, error) {
 	}
 	version := binary.BigEndian.Uint16(b[2:])
 	switch {
-	case h.signature != sigPlus && h.signature != sigX:
+	case h.signature != sigPlus && h.signature != sigX, version < 4 || version > 5:
 		return h, errNoHeader
-	case version < 4 || version > 5:
-		return h, fmt.Errorf("version %d", version)
 	case h.block < minBlock || h.block > maxBlock || h.block&(h.block-1) != 0:
 		return h, fmt.Errorf("blocks of %d bytes", h.block)
 	case h.blocks == 0:

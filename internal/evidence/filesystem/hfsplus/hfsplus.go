@@ -33,8 +33,8 @@
 // # Deleted files
 //
 // The catalog forgets a deleted file at once, but old copies of its records stay
-// behind: in the free space of leaves, in leaves that are no longer used, and in
-// the journal. A file record found there whose ID no file has now is a deleted
+// behind: in the free space of the catalog's nodes, in nodes that are no longer
+// used, and in the journal. A file record found there whose ID no file has now is a deleted
 // file: Deleted if the path to it leads to the root, else Orphan below
 // /$OrphanFiles. Of several copies that begin in the same block the longest is
 // given. Its content is what its blocks hold today. FindingOverwritten says that
@@ -54,9 +54,10 @@
 // Plain HFS (Mac OS Standard) is refused by name. Changes that wait in a journal
 // are told, not replayed: the listing is that of the catalog as it lies. Deleted
 // files with more than eight extents end where these do. Attributes of deleted
-// files are not searched, so deleted compressed files are not expanded. Per-file
-// encryption of iOS volumes is not recognised. Security descriptors are given as
-// the attribute they are stored in, not interpreted.
+// files are not searched, so deleted compressed files are not expanded; nor is the
+// free space of the volume searched for nodes of a catalog that lay elsewhere.
+// Per-file encryption of iOS volumes is told, not undone. Security descriptors
+// are given as the attribute they are stored in, not interpreted.
 package hfsplus
 
 import (

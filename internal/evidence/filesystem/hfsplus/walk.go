@@ -20,6 +20,7 @@ type walker struct {
 	folders    *folders
 	links      links
 	live       idSet
+	given      idSet // files with hard links whose blocks are claimed
 	attributes attributes
 	blocks     *bitmap // of blocks
 	ghosts     ghosts
@@ -30,16 +31,18 @@ type walker struct {
 	deleted budget // bytes of deleted content
 	checked budget // bytes of blocks of deleted files held against the map
 	claimed budget // bytes of blocks that files in use have
+	strays  budget // entries of deleted files and of those no directory leads to
+	strayed bool   // it is told that there are more
 }
 
 // Walk implements [evidence.FileSystem].
 func (fs *FileSystem) Walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
 	w := newWalker(fs, limits, visit)
-	stale, err := w.survey(ctx)
+	others, err := w.survey(ctx)
 	if err != nil {
 		return err
 	}
-	if err := w.dig(ctx, stale); err != nil {
+	if err := w.dig(ctx, others); err != nil {
 		return err
 	}
 	if err := w.root(); err != nil {
@@ -61,12 +64,14 @@ func newWalker(fs *FileSystem, limits evidence.Limits, visit func(*evidence.Entr
 		folders: newFolders(limits.NameBytes),
 		links:   newLinks(),
 		live:    idSet{},
+		given:   idSet{},
 		blocks:  fs.bitmap(),
 		ghosts:  newGhosts(&fs.header),
 		volume:  append([]tutela.Finding(nil), fs.findings...),
 		deleted: budget{product(fs.held(), limits.DeletedFactor)},
 		checked: budget{product(fs.held(), limits.DeletedFactor+1)},
 		claimed: budget{product(fs.held(), 2)},
+		strays:  budget{fs.header.blocks},
 	}
 }
 
@@ -80,9 +85,9 @@ func (w *walker) findAll(problems []problem) {
 	}
 }
 
-// survey reads every catalog record once. What it returns are leaves that are no
-// longer used.
-func (w *walker) survey(ctx context.Context) (stale []uint32, err error) {
+// survey reads every catalog record once. What it returns are the nodes that are
+// no leaves, or none any longer.
+func (w *walker) survey(ctx context.Context) (others []uint32, err error) {
 	order, err := w.fs.catalog.walkLeaves(ctx, w.learn)
 	if err != nil {
 		return nil, err
@@ -94,11 +99,11 @@ func (w *walker) survey(ctx context.Context) (stale []uint32, err error) {
 	}
 	w.links.place(w.folders)
 	if w.fs.attributes == nil {
-		return order.stale, nil
+		return order.others, nil
 	}
 	problems, err := w.attributes.load(ctx, w.fs.attributes)
 	w.findAll(problems)
-	return order.stale, err
+	return order.others, err
 }
 
 func (w *walker) learn(n *node) error {
@@ -212,7 +217,7 @@ func (w *walker) leaf(n *node) error {
 
 // folder gives out the attributes of a directory.
 func (w *walker) folder(key catalogKey, c common) error {
-	items, findings := w.attributeItems(c.cnid, false)
+	items, findings := w.attributeItems(c.cnid, false, true)
 	if len(items) == 0 && len(findings) == 0 {
 		return nil
 	}
@@ -241,7 +246,7 @@ func (w *walker) file(key catalogKey, data []byte) error {
 	case f.isLink():
 		return w.link(&s, &f)
 	}
-	return w.giveAll(&s, w.fileItems(&f))
+	return w.giveAll(&s, w.fileItems(&f, true))
 }
 
 // link gives out the file that a hard link leads to.
@@ -255,7 +260,9 @@ func (w *walker) link(s *subject, f *file) error {
 		return w.give(s, it)
 	}
 	s.cnid, s.times = target.cnid, target.times
-	return w.giveAll(s, w.fileItems(&target))
+	first := !w.given.has(target.cnid)
+	w.given.add(target.cnid)
+	return w.giveAll(s, w.fileItems(&target, first))
 }
 
 func (w *walker) target(n uint32) (file, error) {
