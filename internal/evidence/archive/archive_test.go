@@ -140,6 +140,8 @@ func TestListingsMatchGolden(t *testing.T) {
 	}
 }
 
+func digestOf(content string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(content))) }
+
 func listFolder(t *testing.T, folder string, keys evidence.Keys) string {
 	t.Helper()
 	files, err := os.ReadDir(folder)

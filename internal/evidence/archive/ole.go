@@ -168,7 +168,7 @@ func (o *ole) stream(index int) error {
 func (o *ole) piece(name []byte, content *evidence.Extents, offset, size int64) *member {
 	section := io.NewSectionReader(content, offset, size)
 	return &member{
-		name: name, at: placeOf(content, offset), kind: tutela.File, size: size, random: section,
+		name: name, at: max(0, placeOf(content, offset)), kind: tutela.File, size: size, random: section,
 		open: func() (io.ReadCloser, error) {
 			return io.NopCloser(&wholeSection{io.NewSectionReader(section, 0, size), size}), nil
 		},
