@@ -106,7 +106,7 @@ func (w *walker) mapped(it *item, in *inode, r mapper, deleted bool) {
 	}
 	it.open = func() (evidence.Content, error) { return evidence.NewExtents(src, content, size), nil }
 	if deleted {
-		w.tellOverwritten(it, m, r.age)
+		w.tellOverwritten(it, m, in, r.age)
 	}
 	if err := w.affordable(in, m, deleted); err != nil {
 		it.find(tutela.FindingLimit, err.Error())
@@ -179,7 +179,7 @@ func (w *walker) affordable(in *inode, m *mapping, deleted bool) error {
 
 // tellOverwritten says how many blocks of a deleted file were given to others
 // since it had them.
-func (w *walker) tellOverwritten(it *item, m *mapping, age int64) {
+func (w *walker) tellOverwritten(it *item, m *mapping, in *inode, age int64) {
 	var used, since int64
 	for _, r := range m.runs {
 		if !w.checked.take(r.n) {
@@ -194,7 +194,7 @@ func (w *walker) tellOverwritten(it *item, m *mapping, age int64) {
 				return
 			case n > 0:
 				used++
-			case w.past.takenSince(block, age):
+			case w.past.takenSince(block, age), age == present && w.claimedSince(block, in):
 				since++
 			}
 		}

@@ -3,6 +3,7 @@ package ext
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -35,6 +36,7 @@ type history struct {
 	copies map[int64][]old // by block of the volume, youngest first
 	cache  map[int64][]byte
 	reads  budget
+	spent  bool              // reads was used up
 	full   bool              // there were more copies than are remembered
 	taken  map[int64][]int64 // by group: when each cluster was last given to a file
 }
@@ -71,7 +73,7 @@ func (j *journal) readHistory(ctx context.Context) (*history, error) {
 		slices.SortFunc(list, func(a, b old) int { return cmp.Or(cmp.Compare(b.age, a.age), cmp.Compare(b.at, a.at)) })
 		total += int64(len(list))
 	}
-	h.reads = budget{64*total + 1<<16}
+	h.reads = budget{4096*total + 1<<20}
 	return h, nil
 }
 
@@ -113,11 +115,12 @@ func (j *journal) continues(at int64, sequence uint32) bool {
 
 // read is a copy, as it would lie in place. It may not be changed.
 func (h *history) read(o old) ([]byte, error) {
+	if !h.reads.take(1) {
+		h.spent = true
+		return nil, errors.New("the journal was searched too often")
+	}
 	if b, ok := h.cache[o.at]; ok {
 		return b, nil
-	}
-	if !h.reads.take(1) {
-		return nil, fmt.Errorf("the journal was searched too often")
 	}
 	b, err := h.log.read(o.at)
 	if err != nil {

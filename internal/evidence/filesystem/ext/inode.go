@@ -62,9 +62,6 @@ func (in *inode) kind() uint16        { return in.mode & modeMask }
 func (in *inode) is(flag uint32) bool { return in.flags&flag != 0 }
 func (in *inode) area() []byte        { return in.raw[blockAreaAt:][:blockArea] }
 
-// alive reports whether it is a file that some name may lead to.
-func (in *inode) alive() bool { return in.links > 0 && in.known() }
-
 // known reports whether its type is one that exists.
 func (in *inode) known() bool { return kinds[in.kind()] != 0 }
 

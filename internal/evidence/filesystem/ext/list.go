@@ -21,7 +21,8 @@ type listing struct {
 	n         *node
 	encrypted bool
 	names     map[uint64]bool // in use, or given
-	ghosts    []ghost
+	ghosts    []ghost         // each once, as it was found first: the youngest
+	noted     map[uint64]bool // of the ghosts
 	problems  []string
 	lost      bool // bytes that could not be read
 	owners    []owner
@@ -70,7 +71,7 @@ func key(name string, inode int64) uint64 {
 // list gives out what a directory holds: its files, the names that were removed
 // from it, and a directory entry if something must be said about it.
 func (w *walker) list(n *node) error {
-	l := &listing{w: w, n: n, names: map[uint64]bool{}, encrypted: n.in.is(flagEncrypt)}
+	l := &listing{w: w, n: n, names: map[uint64]bool{}, noted: map[uint64]bool{}, encrypted: n.in.is(flagEncrypt)}
 	var err error
 	if n.gone {
 		err = l.wasThere()
@@ -195,7 +196,9 @@ func (l *listing) use(live []dirent) error {
 
 func (l *listing) remember(gone []dirent, age int64) {
 	for _, d := range gone {
-		if d.name != "." && d.name != ".." {
+		k := key(d.name, d.inode)
+		if d.name != "." && d.name != ".." && !l.noted[k] {
+			l.noted[k] = true
 			l.ghosts = append(l.ghosts, ghost{d, age})
 		}
 	}

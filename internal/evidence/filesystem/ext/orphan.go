@@ -18,13 +18,15 @@ type lonely struct {
 // freed and still tell where their content is, and what the journal knew of
 // others. Directories come first, since they bring names.
 func (w *walker) orphans() error {
-	var found []lonely
-	if err := w.eachInode(func(in *inode) {
-		if l, ok := w.isLonely(in); ok {
-			found = append(found, l)
-		}
-	}); err != nil {
+	found, err := w.lonelyUsed()
+	if err != nil {
 		return err
+	}
+	for _, number := range w.dead {
+		in, err := w.inode(number)
+		if err == nil && !w.given[in.file()] && !w.seen.has(number) {
+			found = append(found, lonely{version{in, old{age: present}}, false})
+		}
 	}
 	old, err := w.lonelyPast()
 	if err != nil {
@@ -43,6 +45,32 @@ func (w *walker) orphans() error {
 		}
 	}
 	return nil
+}
+
+// lonelyUsed are the inodes in use that no name led to.
+func (w *walker) lonelyUsed() (found []lonely, err error) {
+	fs := w.fs
+	for g := range fs.groups {
+		if err := w.ctx.Err(); err != nil {
+			return nil, err
+		}
+		from := g*fs.inodesPerGroup + 1
+		for number := from; number < from+fs.inodesPerGroup && number <= fs.inodes; number++ {
+			used, err := w.alloc.inodeInUse(number)
+			if err != nil {
+				w.find(tutela.FindingReadError, err.Error())
+				break
+			}
+			if !used || w.seen.has(number) || !w.ordinary(number) {
+				continue
+			}
+			in, err := w.inode(number)
+			if err == nil && in.known() && !in.is(flagEAInode) && !w.given[in.file()] {
+				found = append(found, lonely{version{in, old{age: present}}, true})
+			}
+		}
+	}
+	return found, nil
 }
 
 // orphanage is the parent of what has none.
@@ -151,17 +179,59 @@ func (w *walker) eachInode(visit func(*inode)) error {
 	return nil
 }
 
-// isLonely reports whether an inode, as it is now, is one that no name led to.
-func (w *walker) isLonely(in *inode) (lonely, bool) {
-	if !w.ordinary(in.number) || !in.known() || in.is(flagEAInode) || w.given[in.file()] {
-		return lonely{}, false
+const maxClaims = 1 << 20
+
+// claim is a stretch of blocks that a deleted file had.
+type claim struct {
+	first, end int64
+	reach      int64 // largest end of this and all before
+	number     int64
+	deleted    uint32 // when
+}
+
+// readDead looks for inodes that were freed and still tell where their content
+// is: what they claim is needed to tell who had a block last.
+func (w *walker) readDead() error {
+	err := w.eachInode(func(in *inode) {
+		if !w.ordinary(in.number) || !in.known() || in.is(flagEAInode) || !in.holdsContent() {
+			return
+		}
+		if used, err := w.alloc.inodeInUse(in.number); err != nil || used {
+			return
+		}
+		w.dead = append(w.dead, in.number)
+		if in.is(flagInline) || in.kind() == modeSymlink && in.size < blockArea {
+			return
+		}
+		for _, r := range w.then(present).of(in).runs {
+			if len(w.claims) < maxClaims {
+				w.claims = append(w.claims, claim{first: r.physical, end: r.physical + r.n, number: in.number, deleted: in.deleted})
+			}
+		}
+	})
+	slices.SortStableFunc(w.claims, func(a, b claim) int { return cmp.Compare(a.first, b.first) })
+	var reach int64
+	for i := range w.claims {
+		reach = max(reach, w.claims[i].end)
+		w.claims[i].reach = reach
 	}
-	used, err := w.alloc.inodeInUse(in.number)
-	switch {
-	case err != nil, w.seen.has(in.number), !used && !in.holdsContent():
-		return lonely{}, false
+	return err
+}
+
+// claimedSince reports whether another file had a block, and was deleted not
+// before this one.
+func (w *walker) claimedSince(block int64, in *inode) bool {
+	i, _ := slices.BinarySearchFunc(w.claims, block+1, func(c claim, at int64) int { return cmp.Compare(c.first, at) })
+	for i--; i >= 0 && w.claims[i].reach > block; i-- {
+		c := w.claims[i]
+		if c.end > block && c.number != in.number && c.deleted >= in.deleted {
+			return true
+		}
+		if !w.checked.take(1) {
+			return true // it is not known; the doubt is told
+		}
 	}
-	return lonely{version{in, old{age: present}}, used}, true
+	return false
 }
 
 // ordinary reports whether an inode is for files that people make.

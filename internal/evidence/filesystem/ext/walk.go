@@ -29,6 +29,9 @@ type walker struct {
 	open  set      // inodes in use that were deleted while open, or cut short
 	table map[int64][]byte
 
+	dead   []int64 // inodes that were freed and still tell where their content is
+	claims []claim // what those had, by place
+
 	stack   []*node
 	seen    set             // inodes in use that a name leads to
 	again   map[int64]int32 // of those, how often they were met once more
@@ -72,6 +75,9 @@ func (fs *FileSystem) Walk(ctx context.Context, limits evidence.Limits, visit fu
 		return err
 	}
 	w.readOpen()
+	if err := w.readDead(); err != nil {
+		return err
+	}
 	if err := w.root(); err != nil {
 		return err
 	}
@@ -357,6 +363,9 @@ func (w *walker) tellVolume() error {
 		if n := w.alloc.wrong[what]; n > 0 {
 			w.find(tutela.FindingDamaged, fmt.Sprintf("%s bitmaps: %d with a wrong checksum", what, n))
 		}
+	}
+	if w.past != nil && w.past.spent {
+		w.find(tutela.FindingLimit, "the journal holds too many copies: not all of them were searched for deleted files")
 	}
 	if len(w.volume) == 0 {
 		return nil
