@@ -1,0 +1,10 @@
+#!/bin/sh
+# Makes the images of this folder with qemu-img 7.2, from the pattern of
+# evidencetest.Pattern.
+set -e
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$(mktemp -d)"
+python3 "$here/../../../../evidencetest/testdata/pattern.py" 3147264 disk.raw
+qemu-img convert -f raw -O vdi disk.raw dynamic.vdi
+qemu-img convert -f raw -O vdi -o static=on disk.raw static.vdi
+for i in *.vdi; do xz -9e -c "$i" >"$here/$i.xz"; done
