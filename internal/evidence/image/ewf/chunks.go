@@ -42,7 +42,7 @@ type chunks struct {
 	slots   map[int64]*list.Element
 	used    *list.List // of *slot, the last used first
 	streams []*stream  // the last used first
-	busy    int                 // goroutines at work
+	busy    int        // goroutines at work
 	closed  bool
 	done    sync.WaitGroup // for them
 }
@@ -302,40 +302,69 @@ func (d *Disk) decode(chunk int64, p place, r *region) ([]byte, error) {
 	n := d.stored(chunk, p)
 	if r != nil && r.segment == p.segment && p.at >= r.at && p.at+n <= r.at+int64(len(r.bytes)) {
 		at := p.at - r.at
-		return d.unpack(chunk, p, r.bytes[at:at+n])
+		data, _, err := d.unpack(chunk, p, r.bytes[at:at+n])
+		return data, err
 	}
-	b := buffer(n)
-	defer buffers.Put(b)
-	got, err := d.files.readAt(p.segment, *b, p.at)
-	data, failed := d.unpack(chunk, p, (*b)[:got])
-	if failed != nil && got < len(*b) {
-		return nil, notEnd(err) // it would have been longer
-	}
-	return data, failed
+	data, _, err := d.load(chunk, p)
+	return data, err
 }
 
-func (d *Disk) unpack(chunk int64, p place, stored []byte) ([]byte, error) {
-	if p.packed {
-		return d.inflate(d.length(chunk), stored)
+// load reads a chunk and decodes it. It tells how many bytes it takes.
+func (d *Disk) load(chunk int64, p place) (data []byte, used int64, err error) {
+	b := buffer(d.stored(chunk, p))
+	defer buffers.Put(b)
+	got, cause := d.files.readAt(p.segment, *b, p.at)
+	data, used, err = d.unpack(chunk, p, (*b)[:got])
+	if err != nil && got < len(*b) {
+		err = notEnd(cause) // it would have been longer
 	}
-	return d.plain(d.length(chunk), stored)
+	return data, used, err
+}
+
+// weigh finds out how a chunk at a place is stored.
+func (d *Disk) weigh(chunk int64, p place) (used int64, packed bool, err error) {
+	if d.length(chunk) <= 0 {
+		return 0, false, errLength // the medium has no such chunk
+	}
+	for _, p.packed = range []bool{true, false} {
+		if _, used, err = d.load(chunk, p); err == nil {
+			return used, p.packed, nil
+		}
+	}
+	return 0, false, err
+}
+
+func (d *Disk) unpack(chunk int64, p place, stored []byte) (data []byte, used int64, err error) {
+	if p.packed {
+		data, used, err = d.inflate(d.length(chunk), stored)
+	} else {
+		data, used, err = d.plain(d.length(chunk), stored)
+	}
+	if err == nil && p.exact && used != p.most {
+		return nil, 0, errTable
+	}
+	return data, used, err
 }
 
 // plain checks a chunk that is stored as it is, with a checksum behind it. The
-// last chunk may be filled up to the length of the others.
-func (d *Disk) plain(length int64, stored []byte) ([]byte, error) {
+// last chunk may be filled up to the length of the others; where it is not, its
+// length says nothing against a wrong geometry, which must be sure therefore.
+func (d *Disk) plain(length int64, stored []byte) (data []byte, used int64, err error) {
+	if !d.sure && length != d.chunk {
+		return nil, 0, errLength
+	}
 	for _, n := range []int64{length, d.chunk} {
 		if n+4 > int64(len(stored)) {
-			return nil, errLength
+			return nil, 0, errLength
 		}
 		if adler32.Checksum(stored[:n]) == binary.LittleEndian.Uint32(stored[n:]) {
-			return bytes.Clone(stored[:length]), nil
+			return bytes.Clone(stored[:length]), n + 4, nil
 		}
 		if length == d.chunk {
 			break
 		}
 	}
-	return nil, errChecksum
+	return nil, 0, errChecksum
 }
 
 // inflater decompresses one chunk after the other.
@@ -347,27 +376,27 @@ type inflater struct {
 var inflaters = sync.Pool{New: func() any { return new(inflater) }}
 
 // inflate decompresses a chunk. The zlib format has the checksum in it.
-func (d *Disk) inflate(length int64, stored []byte) ([]byte, error) {
+func (d *Disk) inflate(length int64, stored []byte) (data []byte, used int64, err error) {
 	if length > mostRatio*int64(len(stored)) {
-		return nil, errLength // before memory is taken for it
+		return nil, 0, errLength // before memory is taken for it
 	}
 	f := inflaters.Get().(*inflater)
 	defer inflaters.Put(f)
 	f.from.Reset(stored)
 	if err := f.reset(); err != nil {
-		return nil, errInflate
+		return nil, 0, errInflate
 	}
-	out := make([]byte, d.chunk)
+	out := make([]byte, min(d.chunk, mostRatio*int64(len(stored))))
 	n, err := fill(f.z, out)
 	switch {
 	case errors.Is(err, zlib.ErrChecksum):
-		return nil, errChecksum
+		return nil, 0, errChecksum
 	case err != nil:
-		return nil, errInflate
-	case n != length && n != d.chunk:
-		return nil, errLength
+		return nil, 0, errInflate
+	case n != d.chunk && (n != length || !d.sure):
+		return nil, 0, errLength
 	}
-	return out[:length], nil
+	return out[:length], int64(len(stored) - f.from.Len()), nil
 }
 
 func (f *inflater) reset() (err error) {

@@ -47,6 +47,7 @@ type Disk struct {
 	chunk  int64 // length of all chunks but the last, in bytes
 	size   int64 // of the medium, in bytes
 	sector int64 // bytes
+	sure   bool  // a checksum covers these
 
 	facts   []evidence.Fact
 	digests []evidence.StoredDigest
@@ -199,13 +200,13 @@ func (d *Disk) measure(segments []*segment) (*geometry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", segments[0].name, err)
 	}
-	d.chunk, d.sector = chunk, g.bytesPerSector
+	d.chunk, d.sector, d.sure = chunk, g.bytesPerSector, g.sound
 	return g, nil
 }
 
 // join numbers the chunks through all tables.
 func (d *Disk) join(segments []*segment) error {
-	t := &tables{files: d.files, note: d.note, size: d.chunk, states: map[int]state{}, pages: map[pageKey]*page{}}
+	t := &tables{files: d.files, note: d.note, size: d.chunk, measure: d.weigh, states: map[int]state{}, pages: map[pageKey]*page{}}
 	first := int64(0)
 	for _, s := range segments {
 		for _, one := range s.tables {

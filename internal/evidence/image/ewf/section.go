@@ -101,6 +101,7 @@ type segment struct {
 	notes        []tutela.Finding
 
 	chunks tutela.Run // where those lie that the next tables tell of
+	fresh  bool       // no table has told of them yet
 	paired bool       // the last table may still get its copy
 }
 
@@ -212,13 +213,14 @@ func (s *segment) descriptor(src evidence.Source, at int64) (descriptor, []byte,
 		return d, table, nil
 	case d.follows(s.size) && d.leads(src):
 		s.note(tutela.FindingDamaged, "the checksum of the %s section at %d is wrong", d.kind, at)
+		s.unsure = min(s.unsure, len(s.tables)) // it may be of another kind
 		return d, table, nil
 	case s.size-at < descriptorSize:
 		return descriptor{}, nil, nil
 	}
 	s.note(tutela.FindingDamaged, "there is no sound section at %d", at)
 	s.unsure = min(s.unsure, len(s.tables))
-	s.paired, s.chunks = false, tutela.Run{Offset: headerSize, Length: s.size - headerSize}
+	s.fresh, s.paired, s.chunks = false, false, tutela.Run{Offset: headerSize, Length: s.size - headerSize}
 	found := findDescriptor(src, at+1)
 	if found < 0 {
 		return descriptor{}, nil, nil
@@ -295,8 +297,13 @@ func (s *segment) section(src evidence.Source, d descriptor, table []byte) {
 	body := d.body(s.size)
 	switch d.kind {
 	case "sectors":
-		s.chunks, s.paired = tutela.Run{Offset: d.at, Length: d.end(s.size) - d.at}, false
+		s.chunks = tutela.Run{Offset: d.at, Length: d.end(s.size) - d.at}
+		s.fresh, s.paired = true, false
 	case "table":
+		if s.paired && !d.sound { // a table2 that lost its number
+			s.table2(d, table)
+			return
+		}
 		s.table(d, table)
 	case "table2":
 		s.table2(d, table)

@@ -36,6 +36,7 @@ type table struct {
 	lost    bool       // neither header is sound: no entry can be used
 	mirror  bool       // it is read from table2 already
 	inside  bool       // the chunks lie in the table section itself
+	leading bool       // its first chunk is the first of those that lie there
 }
 
 // table takes in a table section. The chunks lie in the sectors section before
@@ -47,6 +48,7 @@ func (s *segment) table(d descriptor, header []byte) {
 		t.inside = true
 		t.chunks = tutela.Run{Offset: d.at, Length: end - d.at}
 	}
+	t.leading, s.fresh = s.fresh || t.inside, false
 	s.paired = true
 	if !t.take(header, end) {
 		s.note(tutela.FindingDamaged, "the header of the table at %d is damaged", d.at)
@@ -77,6 +79,7 @@ func (s *segment) table2(d descriptor, header []byte) {
 		s.tables = append(s.tables, t)
 	case s.tables[last].lost:
 		s.note(tutela.FindingBackupTable, "the copy at %d of a damaged table is used", d.at)
+		t.leading = s.tables[last].leading
 		s.tables[last] = t
 	case s.tables[last].entries != t.entries || s.tables[last].base != t.base:
 		s.note(tutela.FindingDamaged, "the table at %d and its copy differ", s.tables[last].at-descriptorSize-tableHeaderSize)
@@ -119,18 +122,25 @@ type tables struct {
 	all   []table // by their first chunk
 	note  func(code, format string, args ...any)
 	size  int64 // of a chunk, in bytes
+	// measure tells how many bytes the chunk at a place takes, and whether it
+	// is compressed.
+	measure func(chunk int64, at place) (length int64, packed bool, err error)
 
-	mu     sync.Mutex // guards what follows
-	states map[int]state
-	pages  map[pageKey]*page
-	clock  int64
+	mu       sync.Mutex // guards what follows
+	states   map[int]state
+	pages    map[pageKey]*page
+	clock    int64
+	searched int64 // chunks of tables that were searched for
 }
 
 // state is what reading a whole table showed.
 type state struct {
 	at       int64 // of the entries that are used
 	overflow int64 // the first entry whose highest bit belongs to its offset; -1 if none
-	suspect  bool  // no checksum covers the entries, or it is wrong
+	bare     bool  // no checksum covers the entries: each must be confirmed by its chunk
+	doubted  bool  // the checksum is wrong: only what the copy says too is used
+	lost     bool  // no entry can be used
+	found    *found
 }
 
 type pageKey struct {
@@ -150,6 +160,7 @@ type place struct {
 	segment int
 	at      int64
 	most    int64 // bytes it has at most
+	exact   bool  // it must have that many, or the table is wrong
 	packed  bool  // compressed
 }
 
@@ -176,6 +187,12 @@ func (t *tables) find(n int64) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
+	if st.lost {
+		return place{}, errTable
+	}
+	if st.found != nil {
+		return st.found.place(one, n-one.first)
+	}
 	k := n - one.first
 	p, err := t.page(i, k/pageEntries, st)
 	if err != nil {
@@ -195,8 +212,8 @@ func (t *table) place(p *page, k int64, st state) (place, error) {
 	if at < t.chunks.Offset || at >= end {
 		return place{}, errBounds
 	}
-	out := place{segment: t.segment, at: at, most: end - at, packed: packed}
-	if in+1 < int64(len(p.entries)) && !st.suspect {
+	out := place{segment: t.segment, at: at, most: end - at, packed: packed, exact: st.bare}
+	if in+1 < int64(len(p.entries)) && !st.doubted {
 		if next, _ := t.offset(p.entries[in+1], k+1, st); next > at {
 			out.most = min(out.most, next-at)
 		}
@@ -235,8 +252,8 @@ func (t *tables) state(i int) (state, error) {
 func (t *tables) examine(i int) (state, error) {
 	one := &t.all[i]
 	what, cause := t.sum(one, one.at)
-	if cause == nil && (what.sound || what.bare) {
-		return state{at: one.at, overflow: what.overflow, suspect: what.bare}, nil
+	if cause == nil && (what.sound || what.bare && what.ordered) {
+		return state{at: one.at, overflow: what.overflow, bare: what.bare}, nil
 	}
 	if one.copy > 0 {
 		if second, err := t.sum(one, one.copy); err == nil && second.sound {
@@ -247,20 +264,26 @@ func (t *tables) examine(i int) (state, error) {
 	if cause != nil {
 		return state{}, cause
 	}
-	t.note(tutela.FindingDamaged, "%s: the table of chunks %d to %d is damaged; what it tells is used where nothing speaks against it", t.files.names[one.segment], one.first, one.first+one.entries-1)
-	return state{at: one.at, overflow: -1, suspect: true}, nil
+	if one.copy > 0 {
+		t.note(tutela.FindingDamaged, "%s: the table of chunks %d to %d and its copy are damaged; what both tell is used", t.files.names[one.segment], one.first, one.first+one.entries-1)
+		return state{at: one.at, overflow: -1, doubted: true}, nil
+	}
+	known := t.search(one)
+	t.note(tutela.FindingDamaged, "%s: the table of chunks %d to %d is damaged and has no copy; %d of them are found without it", t.files.names[one.segment], one.first, one.first+one.entries-1, known.count())
+	return state{found: known, lost: known == nil}, nil
 }
 
 // sums is what the entries of a table show when they are all read.
 type sums struct {
 	sound    bool  // the checksum behind them is right
 	bare     bool  // the first chunk is where the checksum would be
+	ordered  bool  // the chunks lie one behind the other where they must
 	overflow int64 // the first entry past 2 GiB, -1 if none
 }
 
 // sum reads the entries at a place and the checksum behind them.
 func (t *tables) sum(one *table, at int64) (sums, error) {
-	out := sums{overflow: -1}
+	out := sums{overflow: -1, ordered: true}
 	sum, previous := adler32.New(), uint32(0)
 	buf := make([]byte, 4*min(pageEntries, one.entries)+4)
 	for k := int64(0); k < one.entries; k += pageEntries {
@@ -270,6 +293,7 @@ func (t *tables) sum(one *table, at int64) (sums, error) {
 			return out, err
 		}
 		sum.Write(b)
+		out.order(b, k, previous, one)
 		previous = out.scan(b, k, previous, t.size)
 		if k == 0 && one.inside && at+4*one.entries == one.base+int64(binary.LittleEndian.Uint32(b)&^packedBit) {
 			out.bare = true // the original format, SMART
@@ -288,6 +312,20 @@ func (t *tables) footer(one *table, at int64, sum hash.Hash32, out *sums) error 
 	}
 	out.sound = binary.LittleEndian.Uint32(b) == sum.Sum32()
 	return nil
+}
+
+// order holds the entries against their neighbours and the place for chunks. The
+// entry before them is the one called previous.
+func (s *sums) order(b []byte, k int64, previous uint32, one *table) {
+	for ; len(b) >= 4; b, k = b[4:], k+1 {
+		low := binary.LittleEndian.Uint32(b) &^ packedBit
+		at := one.base + int64(low) - one.chunks.Offset
+		if k > 0 && low <= previous || at < 0 || at >= one.chunks.Length {
+			s.ordered = false
+			return
+		}
+		previous = low
+	}
 }
 
 // scan looks for the entry at which the offsets run into the bit above them: the
@@ -361,7 +399,7 @@ func (t *tables) load(one *table, from int64, st state) (*page, error) {
 		return nil, err
 	}
 	p := &page{entries: entries}
-	if st.suspect {
+	if st.doubted {
 		return p, t.doubt(one, p, from)
 	}
 	return p, nil
@@ -380,35 +418,15 @@ func (t *tables) entries(one *table, at, from int64) ([]uint32, error) {
 	return out, nil
 }
 
-// doubt finds which entries of a table without a sound checksum can be used:
-// those that its copy confirms or, where there is none, those that lie in order
-// between their neighbours. A wrong entry cannot point at the beginning of
-// another chunk then; and every chunk has a checksum of its own.
+// doubt finds which entries of a damaged table its damaged copy confirms.
 func (t *tables) doubt(one *table, p *page, from int64) error {
+	second, err := t.entries(one, one.copy, from)
+	if err != nil {
+		return err
+	}
 	p.bad = make([]bool, len(p.entries))
-	if one.copy > 0 {
-		second, err := t.entries(one, one.copy, from)
-		if err != nil {
-			return err
-		}
-		for i := range p.entries {
-			p.bad[i] = p.entries[i] != second[i]
-		}
-		return nil
-	}
-	previous := uint32(0)
-	if from > 0 {
-		b := make([]byte, 4)
-		if err := t.read(one.segment, b, one.at+4*(from-1)); err != nil {
-			return err
-		}
-		previous = binary.LittleEndian.Uint32(b) &^ packedBit
-	}
-	for i, entry := range p.entries {
-		low := entry &^ packedBit
-		last := i+1 == len(p.entries)
-		p.bad[i] = low <= previous && from+int64(i) > 0 || !last && p.entries[i+1]&^packedBit <= low
-		previous = low
+	for i := range p.entries {
+		p.bad[i] = p.entries[i] != second[i]
 	}
 	return nil
 }
