@@ -134,7 +134,7 @@ func (w *walker) gone(n *node, name string, state tutela.State, v version) error
 	w.given[v.file()] = true
 	it := w.content(v.inode, w.then(v.age), true)
 	if v.age != present {
-		it.findings = append(it.findings, v.assumed())
+		it.findings = append(it.findings, w.past.assumed(v))
 	}
 	return w.emit(n, name, state, it)
 }

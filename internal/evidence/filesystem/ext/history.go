@@ -36,6 +36,7 @@ type history struct {
 	copies map[int64][]old // by block of the volume, youngest first
 	cache  map[int64][]byte
 	reads  budget
+	solid  int64             // age from which on no transaction is missing
 	spent  bool              // reads was used up
 	full   bool              // there were more copies than are remembered
 	taken  map[int64][]int64 // by group: when each cluster was last given to a file
@@ -45,6 +46,7 @@ type history struct {
 func (j *journal) readHistory(ctx context.Context) (*history, error) {
 	h := &history{log: j, copies: map[int64][]old{}, cache: map[int64][]byte{}, taken: map[int64][]int64{}}
 	left := int64(maxTags)
+	ages := map[int64]bool{}
 	for at := j.first; at < j.end; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -58,6 +60,7 @@ func (j *journal) readHistory(ctx context.Context) (*history, error) {
 			at++
 			continue
 		}
+		ages[j.age(sequence)] = true
 		found, n := j.copiesOf(at, j.tags(b), sequence)
 		if left -= int64(len(found)); left < 0 {
 			h.full = true
@@ -68,6 +71,7 @@ func (j *journal) readHistory(ctx context.Context) (*history, error) {
 		}
 		at += 1 + n
 	}
+	h.solid = solid(ages)
 	total := int64(0)
 	for _, list := range h.copies {
 		slices.SortFunc(list, func(a, b old) int { return cmp.Or(cmp.Compare(b.age, a.age), cmp.Compare(b.at, a.at)) })
@@ -75,6 +79,22 @@ func (j *journal) readHistory(ctx context.Context) (*history, error) {
 	}
 	h.reads = budget{4096*total + 1<<20}
 	return h, nil
+}
+
+// age compares a transaction with the one that the log begins with.
+func (j *journal) age(sequence uint32) int64 { return int64(int32(sequence - j.sequence)) }
+
+// solid is the first of the ages up to the youngest that follow each other: a
+// log that was begun anew has holes before.
+func solid(ages map[int64]bool) int64 {
+	from := int64(math.MinInt64)
+	for age := range ages {
+		from = max(from, age)
+	}
+	for ages[from-1] {
+		from--
+	}
+	return from
 }
 
 // copiesOf are the copies behind the descriptor in block at that are still
@@ -94,7 +114,7 @@ func (j *journal) copiesOf(at int64, tags []tag, sequence uint32) (found map[int
 			return found, max(0, place-at-1)
 		}
 		if j.fs.inVolume(t.block, 1) && j.dataRight(b, t, sequence) {
-			found[t.block] = old{int64(int32(sequence - j.sequence)), sequence, place, t.escaped}
+			found[t.block] = old{j.age(sequence), sequence, place, t.escaped}
 		}
 	}
 	if !j.checksums() && !j.continues(j.next(place), sequence) {
@@ -270,6 +290,10 @@ func (in *inode) holdsContent() bool {
 }
 
 // assumed is the finding that every entry from the journal carries.
-func (o old) assumed() tutela.Finding {
-	return tutela.Finding{Code: tutela.FindingAssumed, Detail: fmt.Sprintf("where its content was is known from transaction %d of the journal", o.sequence)}
+func (h *history) assumed(v version) tutela.Finding {
+	detail := fmt.Sprintf("where its content was is known from transaction %d of the journal", v.sequence)
+	if v.age < h.solid {
+		detail += ", and later ones are gone: who had its blocks since is not known"
+	}
+	return tutela.Finding{Code: tutela.FindingAssumed, Detail: detail}
 }
