@@ -28,7 +28,8 @@ const (
 type tree struct {
 	name  string
 	file  *evidence.Extents
-	size  int // of a node, bytes
+	asIs  *evidence.Extents // without what waits in the journal
+	size  int               // of a node, bytes
 	nodes uint32
 	first uint32 // leaf
 	leafs uint32 // records in all leaves
@@ -59,7 +60,7 @@ func (n *node) slack() (from, to int) {
 	return from, len(n.raw) - 2*len(n.bounds)
 }
 
-func openTree(name string, file *evidence.Extents) (*tree, error) {
+func openTree(name string, file, asIs *evidence.Extents) (*tree, error) {
 	b := make([]byte, descriptorBytes+headerRecord)
 	if err := readFull(file, b, 0); err != nil {
 		return nil, fmt.Errorf("%s: header node: %w", name, err)
@@ -68,6 +69,7 @@ func openTree(name string, file *evidence.Extents) (*tree, error) {
 	t := &tree{
 		name:  name,
 		file:  file,
+		asIs:  asIs,
 		leafs: binary.BigEndian.Uint32(r[6:]),
 		first: binary.BigEndian.Uint32(r[10:]),
 		size:  int(binary.BigEndian.Uint16(r[18:])),

@@ -111,12 +111,12 @@ func TestHeaders(t *testing.T) {
 func TestState(t *testing.T) {
 	good := image(t, fslib)
 	for want, change := range map[string]func(img []byte){
-		"unsupported: the journal holds changes": func(img []byte) { img[0x3000+17]++ },
-		"damaged: journal: no header":            func(img []byte) { img[0x3000]++ },
-		"damaged: the journal lies on another":   func(img []byte) { img[0x2003] = journalElsewhere },
-		"damaged: the journal lies outside":      func(img []byte) { img[0x2000+36]++ },
-		"damaged: the volume was not unmounted":  func(img []byte) { binary.BigEndian.PutUint32(img[headerAt+4:], 0) },
-		"damaged: the volume is marked":          func(img []byte) { binary.BigEndian.PutUint32(img[headerAt+4:], attrInconsistent|attrUnmounted) },
+		"damaged: journal: its header has":      func(img []byte) { img[0x3000+17]++ },
+		"damaged: journal: no header":           func(img []byte) { img[0x3000]++ },
+		"damaged: the journal lies on another":  func(img []byte) { img[0x2003] = journalElsewhere },
+		"damaged: the journal lies outside":     func(img []byte) { img[0x2000+36]++ },
+		"damaged: the volume was not unmounted": func(img []byte) { binary.BigEndian.PutUint32(img[headerAt+4:], 0) },
+		"damaged: the volume is marked":         func(img []byte) { binary.BigEndian.PutUint32(img[headerAt+4:], attrInconsistent|attrUnmounted) },
 	} {
 		img := bytes.Clone(good)
 		change(img)

@@ -1,6 +1,7 @@
 package hfsplus
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -91,6 +92,13 @@ func (w *walker) digNode(n *node, inUse bool) error {
 	if from < to {
 		w.digBytes(n.raw[from:to], func(at int) string { return w.inNode(n.number, from+at) })
 	}
+	if w.fs.meta == w.fs.src {
+		return nil
+	}
+	old := make([]byte, len(n.raw))
+	if err := readFull(w.fs.catalog.asIs, old, int64(n.number)*int64(len(old))); err == nil && !bytes.Equal(old, n.raw) {
+		w.digBytes(old, func(at int) string { return w.inNode(n.number, at) })
+	}
 	return nil
 }
 
@@ -99,7 +107,7 @@ func (w *walker) inNode(number uint32, at int) string {
 }
 
 func (w *walker) digJournal(ctx context.Context) error {
-	run, _, problem := w.fs.journal()
+	run, _, problem := w.fs.journalRun()
 	if problem != "" || run.Length == 0 {
 		return nil // told by Open
 	}

@@ -18,7 +18,7 @@ type bitmap struct {
 
 func (fs *FileSystem) bitmap() *bitmap {
 	a := fs.resolve(fs.header.allocation, cnidAllocation, dataFork)
-	return &bitmap{a.content(fs.src), make([]byte, 64<<10)}
+	return &bitmap{a.content(fs.meta), make([]byte, 64<<10)}
 }
 
 // used is how many of the blocks from first up to, not including, end belong to

@@ -19,14 +19,16 @@ func hot(t testing.TB, img []byte) []tutela.Run {
 			}
 		}
 	}
-	if run, _, _ := fs.journal(); run.Length > 0 {
+	if run, _, _ := fs.journalRun(); run.Length > 0 {
 		runs = append(runs, tutela.Run{Offset: run.Offset, Length: 100}, tutela.Run{Offset: fs.header.start + int64(fs.header.journalInfo)*fs.header.block, Length: 100})
 	}
 	return runs
 }
 
 func TestMutants(t *testing.T) {
-	for _, img := range [][]byte{image(t, dfvfs), featured(t)} {
+	dirty := image(t, fslib)
+	setJournal(dirty, sector, 109056)
+	for _, img := range [][]byte{image(t, dfvfs), featured(t), dirty} {
 		where := hot(t, img)
 		fs := evidencetest.MustOpen(t, open, evidencetest.Source(img)).(*FileSystem)
 		for _, tr := range []*tree{fs.catalog, fs.attributes} {

@@ -42,6 +42,12 @@
 // deleted file had it too; its absence does not exclude that a block was used and
 // freed in between. Records without content are left out.
 //
+// # Journal
+//
+// If changes wait in the journal, the listing is that after them, as a Mac would
+// show it, and a finding says so. The volume's own files are given as they lie,
+// and what the changes replace is searched for deleted files.
+//
 // # Promised
 //
 // No byte is made up: HFS+ has no holes. Runs lists the bytes that lie in the
@@ -51,8 +57,8 @@
 //
 // # Not promised
 //
-// Plain HFS (Mac OS Standard) is refused by name. Changes that wait in a journal
-// are told, not replayed: the listing is that of the catalog as it lies. Deleted
+// Plain HFS (Mac OS Standard) is refused by name, and so is a journal on another
+// device, or in an HFS wrapper, if changes wait in it. Deleted
 // files with more than eight extents end where these do. Attributes of deleted
 // files are not searched, so deleted compressed files are not expanded; nor is the
 // free space of the volume searched for nodes of a catalog that lay elsewhere.
@@ -91,6 +97,7 @@ const (
 // several goroutines at once.
 type FileSystem struct {
 	src        evidence.Source
+	meta       evidence.Source // src, or src with what waits in the journal
 	header     header
 	overflow   overflow
 	catalog    *tree
@@ -128,12 +135,17 @@ func Open(src evidence.Source) (*FileSystem, error) {
 }
 
 func mount(src evidence.Source, c candidate) (*FileSystem, error) {
-	fs := &FileSystem{src: src, header: c.header}
+	fs := &FileSystem{src: src, meta: src, header: c.header}
 	if !c.primary {
 		fs.find(tutela.FindingBackupTable, "the volume header is bad: its copy was used")
 	}
 	if have, need := src.Size(), fs.header.start+fs.header.bytes(); have < need {
 		fs.find(tutela.FindingTruncated, fmt.Sprintf("the volume ends at byte %d, the image at %d", need, have))
+	}
+	fs.findState()
+	fs.replayJournal()
+	if h, err := headerAtOffset(fs.meta, fs.header.start, fs.header.start+headerAt); err == nil && c.primary {
+		fs.header = h
 	}
 	fs.openOverflow()
 	var err error
@@ -145,7 +157,6 @@ func mount(src evidence.Source, c candidate) (*FileSystem, error) {
 			fs.find(tutela.FindingDamaged, err.Error()+": extended attributes and compressed files are not read")
 		}
 	}
-	fs.findState()
 	return fs, nil
 }
 
@@ -158,9 +169,6 @@ func (fs *FileSystem) findState() {
 	if a&attrInconsistent != 0 {
 		fs.find(tutela.FindingDamaged, "the volume is marked as inconsistent")
 	}
-	if a&attrJournaled != 0 {
-		fs.findJournal()
-	}
 }
 
 func (fs *FileSystem) openTree(name string, cnid uint32, f fork) (*tree, error) {
@@ -169,7 +177,7 @@ func (fs *FileSystem) openTree(name string, cnid uint32, f fork) (*tree, error) 
 		fs.find(tutela.FindingDamaged, name+": "+a.problem)
 	}
 	a.size = min(a.size, fs.held())
-	return openTree(name, a.content(fs.src))
+	return openTree(name, a.content(fs.meta), a.content(fs.src))
 }
 
 func (fs *FileSystem) openOverflow() {
