@@ -22,8 +22,8 @@
 // another volume has too is followed by the number of the volume in the
 // container, and a slash in it becomes a colon. "/", or that folder, is an entry
 // if something must be said of the volume: what cannot be read, that it is
-// encrypted, and one [tutela.FindingSnapshot] for each snapshot with its name,
-// transaction and time; its locator then names the role of the volume. Of an
+// encrypted, and a [tutela.FindingSnapshot] for each snapshot with its name,
+// transaction and time; the locator then names the role of the volume. Of an
 // encrypted volume that is all there is: its directories are encrypted too. Where
 // the hardware has already undone that for the directories, files are listed and
 // their contents refused.
@@ -34,14 +34,19 @@
 //
 // # Deleted files
 //
-// The file system never writes in place, so the states it had at its last
-// checkpoints stay on the medium until their blocks are needed. What the tree of
-// such a state lists and today's does not have is Deleted when its path leads to
-// the root (through directories of any of these states), else an Orphan below
-// "/$OrphanFiles". Its content is given only if the space manager calls all its
-// blocks free or waiting to be free, and all its extents were read; otherwise it is
-// FindingOverwritten and nothing is given. Free blocks can have been used and
-// freed again in between, which nothing shows. The locator names the checkpoint.
+// The file system never writes in place. What it looked like at its last
+// checkpoints stays on the medium until the blocks are needed, and what it looked
+// like when a snapshot was made stays as long as that does. A file that such a
+// state has and today's has not is Deleted when its path leads to the root (through
+// directories of any of these states), else an Orphan below "/$OrphanFiles". So is
+// the earlier content of a file that has another one today, at the path the file
+// had, if that content is whole. The locator names the snapshot or the checkpoint.
+//
+// What a snapshot has is certain: its blocks are kept for it. Of a checkpoint the
+// content is given only if the space manager calls all its blocks free or waiting to
+// be free, and all its extents were read; otherwise the entry says
+// FindingOverwritten and nothing is given. Free blocks can have been used and freed
+// again in between, which nothing shows.
 //
 // A file that is unlinked and still open is in a directory of its own, out of
 // sight; it is an Orphan, with content. So is, with a finding, one that no
@@ -50,7 +55,8 @@
 // # Promised
 //
 // Every structure is held against its checksum, its type, its identifier and its
-// transaction before it is believed; where the youngest checkpoint fails, the next
+// transaction (in sealed volumes against the hash in its parent, up to the seal)
+// before it is believed; where the youngest checkpoint fails, the next
 // one is used and FindingBackupTable says so. No byte is made up: zeros are given
 // for holes that the file system records, everything else that is missing is an
 // error of the read. Runs lists the bytes that lie in the source as they are.
@@ -60,13 +66,14 @@
 //
 // # Not promised
 //
-// Fusion drives and version 1 of the format are refused by name, as are sealed
-// system volumes (their trees are hashed and their extents kept apart) and
-// features this reader does not know. Nothing is unlocked. The files of
-// snapshots, earlier contents of files that are still there, volumes that were
-// deleted, and nodes that no checkpoint leads to are not searched. That files are
-// clones of each other is not told. Directory statistics are not read; whether the
-// counts in a volume's superblock are right is not looked at.
+// Fusion drives, version 1 of the format, volumes with a key for each file, sealed
+// volumes whose seal is broken or made with another hash than SHA-256, and features
+// this reader does not know are refused by name. Nothing is unlocked. Volumes that
+// were deleted, and nodes that no checkpoint leads to, are not searched. That files
+// are clones of each other is not told. Directory statistics and the hashes of
+// sealed contents are not read; whether the counts in a volume's superblock are
+// right is not looked at. Sealed volumes, snapshots and blocks larger than 4 KiB
+// were tried on containers that the tests build, not on one that macOS made.
 package apfs
 
 import (

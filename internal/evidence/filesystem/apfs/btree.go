@@ -2,6 +2,7 @@ package apfs
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"sort"
@@ -55,7 +56,8 @@ const (
 // place is where an object lies, and which it must be.
 type place struct {
 	block, oid, xid uint64
-	exact           bool // xid is that of the object, not the youngest it may have
+	exact           bool              // xid is that of the object, not the youngest it may have
+	hash            [sha256.Size]byte // of a node in a hashed tree
 }
 
 // tree is a B-tree.
@@ -68,9 +70,15 @@ type tree struct {
 	keySize   int // bytes; 0 where records say it
 	valueSize int
 	ghosts    bool // a record may have no value
-	order     func(key []byte) order
+	// hashed: nodes have no head, and their parent knows the SHA-256 of each
+	// (Reference "Sealed Volumes").
+	hashed bool
+	order  func(key []byte) order
 	// child is where the node with an identifier lies.
 	child func(oid uint64) (place, error)
+	// extents is the tree that holds the extents of a sealed volume's files;
+	// nil where they are among the other records.
+	extents *tree
 }
 
 // physicalChild is the child of a tree whose nodes are named by their block.
@@ -88,6 +96,7 @@ type node struct {
 	keys   int // where the keys begin
 	values int // where the values end
 	sizes  [2]int
+	hash   [sha256.Size]byte // of a node in a hashed tree
 }
 
 func (n *node) leaf() bool { return n.level == 0 }
@@ -161,17 +170,16 @@ func (ns *nodes) put(n *node) {
 func (t *tree) node(at place, level int) (*node, error) {
 	n := t.nodes.get(at.block)
 	if n == nil {
-		o, err := t.nodes.object(at.block, t.nodes.blockSize)
-		if err != nil {
+		var err error
+		if n, err = t.read(at.block); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.name, err)
 		}
-		n = &node{object: o}
 	}
 	if !t.meant(n, at) {
 		return nil, damaged("%s: block %d holds something else", t.name, at.block)
 	}
 	if n.table == 0 {
-		if err := t.lay(n); err != nil {
+		if err := t.lay(n, at == t.root); err != nil {
 			return nil, fmt.Errorf("%s: block %d: %w", t.name, at.block, err)
 		}
 		t.nodes.put(n)
@@ -182,8 +190,36 @@ func (t *tree) node(at place, level int) (*node, error) {
 	return n, nil
 }
 
+// read reads a node, and its hash where that is what tells that it is right.
+func (t *tree) read(block uint64) (*node, error) {
+	if !t.hashed {
+		o, err := t.nodes.object(block, t.nodes.blockSize)
+		return &node{object: o}, err
+	}
+	raw, err := t.nodes.container.read(block, t.nodes.blockSize)
+	return &node{object: &object{block: block, raw: raw}, hash: sha256.Sum256(raw)}, err
+}
+
+// next is where the child lies that a record of a node leads to. Hashed trees
+// count identifiers from that of their root.
+func (t *tree) next(value []byte) (place, error) {
+	oid := little.Uint64(value)
+	if !t.hashed {
+		return t.child(oid)
+	}
+	if len(value) < 8+sha256.Size {
+		return place{}, damaged("object %d has no hash", oid)
+	}
+	at, err := t.child(oid + t.root.oid)
+	at.hash = [sha256.Size]byte(value[8:])
+	return at, err
+}
+
 // meant reports whether n is the node that was looked for.
 func (t *tree) meant(n *node, at place) bool {
+	if t.hashed {
+		return n.hash == at.hash && at.hash != [sha256.Size]byte{}
+	}
 	kind := uint32(typeNode)
 	if at == t.root {
 		kind = typeRoot
@@ -196,7 +232,7 @@ func (t *tree) meant(n *node, at place) bool {
 }
 
 // lay finds the parts of a node and holds each record against them.
-func (t *tree) lay(n *node) error {
+func (t *tree) lay(n *node, isRoot bool) error {
 	b := n.raw
 	n.flags, n.level, n.count = little.Uint16(b[32:]), int(little.Uint16(b[34:])), int(little.Uint32(b[36:]))
 	n.table = nodeHeader + int(little.Uint16(b[40:]))
@@ -210,7 +246,6 @@ func (t *tree) lay(n *node) error {
 	if n.flags&nodeFixed != 0 {
 		entry = 4
 	}
-	isRoot := n.kind&typeMask == typeRoot
 	if isRoot {
 		n.values -= nodeFooter
 		if size := little.Uint32(b[n.values+4:]); int64(size) != int64(len(b)) {
@@ -218,7 +253,7 @@ func (t *tree) lay(n *node) error {
 		}
 	}
 	switch {
-	case n.flags&(nodeHashed|nodeNoHeader) != 0:
+	case n.flags&(nodeHashed|nodeNoHeader) != 0 && !t.hashed:
 		return &flaw{tutela.FindingUnsupported, "hashed nodes are not read"}
 	case n.level > maxLevel, (n.flags&nodeLeaf != 0) != n.leaf(), (n.flags&nodeRoot != 0) != isRoot,
 		(n.flags&nodeFixed != 0) != (t.keySize > 0), n.keys > n.values, n.count > (n.keys-n.table)/entry:
@@ -286,7 +321,7 @@ func (s *scan) below(ctx context.Context, at place, level int) error {
 	for i := range n.count {
 		if n.leaf() {
 			err = s.visit(n.key(i), n.value(i))
-		} else if next, problem := s.child(little.Uint64(n.value(i))); problem != nil {
+		} else if next, problem := s.next(n.value(i)); problem != nil {
 			s.bad(fmt.Errorf("%s: %w", s.name, problem))
 		} else {
 			err = s.below(ctx, next, n.level-1)
@@ -334,7 +369,7 @@ func (f *from) node(at place, level int) (more bool, err error) {
 			more = f.visit(n.key(i), n.value(i))
 			continue
 		}
-		next, err := f.child(little.Uint64(n.value(i)))
+		next, err := f.next(n.value(i))
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", f.name, err)
 		}
@@ -361,7 +396,7 @@ func (t *tree) last(target order) (key, value []byte, err error) {
 		if n.leaf() {
 			return n.key(i), n.value(i), nil
 		}
-		if at, err = t.child(little.Uint64(n.value(i))); err != nil {
+		if at, err = t.next(n.value(i)); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", t.name, err)
 		}
 		level = n.level - 1

@@ -3,6 +3,7 @@ package apfs
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -28,6 +29,9 @@ type craft struct {
 	areaTree  bool   // the descriptor area is described by a tree
 	lists     bool   // chunk descriptions are listed in a block of their own
 	perNode   int    // records
+	sealed    bool   // the volume is to be a sealed one
+	sealing   bool   // the tree that is written is that of a sealed volume
+	rootHash  [sha256.Size]byte
 	softwares uint64 // flags of the container
 }
 
@@ -45,6 +49,7 @@ type craftVolume struct {
 	records      []craftRecord
 	next         uint64 // inode
 	snapshots    []craftSnapshot
+	seal, fext   uint64        // of a sealed volume
 	kept         []craftRecord // mappings that snapshots need
 	mappings     []craftRecord // of the last commit
 }
@@ -305,6 +310,9 @@ func (c *craft) node(level int, isRoot, fixed bool, records []craftRecord, count
 	if level == 0 {
 		flags |= nodeLeaf
 	}
+	if c.sealing {
+		flags |= nodeHashed | nodeNoHeader
+	}
 	if fixed {
 		flags |= nodeFixed
 		entry = 4
@@ -366,16 +374,28 @@ func (c *craft) tree(records []craftRecord, fixed bool, storage, subtype uint32,
 		for _, row := range rows {
 			b := c.node(level, false, fixed, row, 0, 0)
 			n := place(b)
-			if n.xid == c.xid {
+			switch {
+			case c.sealing:
+				hash := sha256.Sum256(b)
+				copy(c.img[int(n.block)*c.size:], b)
+				records = append(records, craftRecord{row[0].key, put(n.oid-c.volumes[0].root, hash[:], make([]byte, 32))})
+			case n.xid == c.xid:
 				c.store(n.block, n.oid, typeNode|storage, subtype, b)
+				fallthrough
+			default:
+				records = append(records, craftRecord{row[0].key, put(n.oid)})
 			}
-			records = append(records, craftRecord{row[0].key, put(n.oid)})
 			nodes++
 		}
 		level++
 	}
 	b := c.node(level, true, fixed, records, count, nodes)
 	oid, block := root(b)
+	if c.sealing {
+		c.rootHash = sha256.Sum256(b)
+		copy(c.img[int(block)*c.size:], b)
+		return
+	}
 	c.store(block, oid, typeRoot|storage, subtype, b)
 }
 
@@ -407,7 +427,11 @@ func (c *craft) mapping(oid, xid, block uint64) craftRecord {
 func (c *craft) commitVolume(v *craftVolume) (superblock uint64) {
 	slices.SortStableFunc(v.records, compareKeys(identifier))
 	v.mappings = nil
-	c.tree(v.records, false, storageVirtual, typeFileTree, func([]byte) (uint64, uint64) {
+	records := v.records
+	if c.sealing = v.incompatible&volumeSealed != 0; c.sealing {
+		records = c.unsealed(v)
+	}
+	c.tree(records, false, storageVirtual, typeFileTree, func([]byte) (uint64, uint64) {
 		block := c.alloc(1)
 		v.mappings = append(v.mappings, c.mapping(v.root, c.xid, block))
 		return v.root, block
@@ -421,6 +445,10 @@ func (c *craft) commitVolume(v *craftVolume) (superblock uint64) {
 		v.mappings = append(v.mappings, c.mapping(n.oid, n.xid, n.block))
 		return n
 	})
+	if c.sealing {
+		c.sealing = false
+		c.seal(v)
+	}
 	var snapshots []craftRecord
 	for _, s := range v.snapshots {
 		snapshots = append(snapshots, craftRecord{put(head(s.xid, recordSnapshot)),
@@ -435,6 +463,34 @@ func (c *craft) commitVolume(v *craftVolume) (superblock uint64) {
 	return c.volumeBlock(v, c.objectMap(all), c.physicalTree(snapshots, false, typeSnapshots))
 }
 
+// unsealed takes the extents out of the records and writes a tree of them.
+func (c *craft) unsealed(v *craftVolume) (others []craftRecord) {
+	var extents []craftRecord
+	for _, r := range v.records {
+		if id := identifier(r.key); id[1] == recordExtent {
+			extents = append(extents, craftRecord{put(id[0], r.key[8:]), r.value[:16]})
+		} else {
+			others = append(others, r)
+		}
+	}
+	c.sealing = false
+	v.fext = c.physicalTree(extents, true, typeExtents)
+	c.sealing = true
+	return others
+}
+
+// seal writes what the root of a tree hashes to.
+func (c *craft) seal(v *craftVolume) {
+	b := make([]byte, c.size)
+	at(b, 32, uint32(2), uint32(0), uint32(hashSHA256), uint32(128))
+	at(b, 128, c.rootHash[:])
+	c.oid++
+	block := c.alloc(1)
+	c.store(block, c.oid, typeIntegrity, 0, b)
+	v.seal = c.oid
+	v.mappings = append(v.mappings, c.mapping(c.oid, c.xid, block))
+}
+
 func (c *craft) volumeBlock(v *craftVolume, objectMap, snapshots uint64) uint64 {
 	b := make([]byte, c.size)
 	at(b, 32, "APSB")
@@ -446,6 +502,7 @@ func (c *craft) volumeBlock(v *craftVolume, objectMap, snapshots uint64) uint64 
 	at(b, 264, v.flags)
 	at(b, 704, v.name)
 	at(b, 964, v.role)
+	at(b, 1024, v.seal, v.fext, uint32(typeRoot|storagePhysical))
 	block := c.alloc(1)
 	c.store(block, v.oid, typeVolume, 0, b)
 	return block

@@ -66,7 +66,6 @@ func TestRefused(t *testing.T) {
 
 func TestVolumesRefused(t *testing.T) {
 	for want, change := range map[string]func(v *craftVolume){
-		"unsupported: sealed system volumes":   func(v *craftVolume) { v.incompatible |= volumeSealed },
 		"unsupported: unknown features 0x80":   func(v *craftVolume) { v.incompatible |= 0x80 },
 		"unsupported: volumes with a key for":  func(v *craftVolume) { v.incompatible |= volumePerFileKeys },
 		"unsupported: volumes with a second f": func(v *craftVolume) { v.incompatible |= volumeSecondTree },
@@ -79,6 +78,43 @@ func TestVolumesRefused(t *testing.T) {
 		if len(all) != 1 {
 			t.Errorf("%s: %d entries", want, len(all))
 		}
+	}
+}
+
+// TestSealed reads a sealed volume, then one of which any node was changed since,
+// and one whose seal is broken.
+func TestSealed(t *testing.T) {
+	c, live, gone := rich(4096, 2500, func(c *craft) { c.sealed = true })
+	expectRows(t, c.img, live, gone)
+	v := c.volumes[0]
+	before := len(evidencetest.Rows(list(t, c.img), tutela.Allocated))
+	for _, m := range v.mappings {
+		b := block(c.img, little.Uint64(m.value[8:]))
+		if sealed(b) {
+			continue
+		}
+		b[3000]++
+		all := list(t, c.img)
+		b[3000]--
+		expectLine(t, all, "/", "damaged: file-system tree of volume", "holds something else")
+		if n := len(evidencetest.Rows(all, tutela.Allocated)); n >= before {
+			t.Errorf("object %d: %d files", little.Uint64(m.key), n)
+		}
+	}
+	for want, change := range map[string][2]int{
+		"unsupported: the volume was changed after it was sealed": {36, 1},
+		"unsupported: a volume sealed with hashes of kind 4":      {40, 4},
+	} {
+		b := block(c.img, little.Uint64(v.mappings[len(v.mappings)-1].value[8:]))
+		old := b[change[0]]
+		b[change[0]] = byte(change[1])
+		seal(b)
+		all := list(t, c.img)
+		expectLine(t, all, "/", want, "snapshot")
+		if len(all) != 1 {
+			t.Errorf("%s: %d entries", want, len(all))
+		}
+		b[change[0]] = old
 	}
 }
 

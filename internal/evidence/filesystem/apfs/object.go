@@ -26,6 +26,8 @@ const (
 	typeVolume        = 0x0d
 	typeFileTree      = 0x0e
 	typeSnapshots     = 0x10
+	typeIntegrity     = 0x1e
+	typeExtents       = 0x1f
 	anyType           = 0
 
 	storageVirtual   = 0

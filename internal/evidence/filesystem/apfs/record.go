@@ -40,6 +40,7 @@ const (
 	attributeHead  = 4
 	attributeStore = 0x01 // flag: kept in a stream of its own
 	attributeHere  = 0x02 // flag: kept in the record
+	extentLength   = 1<<56 - 1
 )
 
 // File modes.
@@ -233,11 +234,10 @@ type extent struct {
 }
 
 func parseExtent(key, value []byte) (extent, error) {
-	const lengthMask = 1<<56 - 1
 	if len(key) < 16 || len(value) < 16 {
 		return extent{}, damaged("an extent of stream %d is cut short", identifier(key)[0])
 	}
-	return extent{little.Uint64(key[8:]), little.Uint64(value) & lengthMask, little.Uint64(value[8:])}, nil
+	return extent{little.Uint64(key[8:]), little.Uint64(value) & extentLength, little.Uint64(value[8:])}, nil
 }
 
 // file is all that a tree says of one inode.
@@ -285,6 +285,9 @@ func (f *file) add(at order, key, value []byte) (err error) {
 
 // extentsOf reads the extents that are kept under an identifier.
 func (t *tree) extentsOf(stream uint64) (all []extent, problem error) {
+	if t.extents != nil {
+		return t.extents.sealedExtents(stream)
+	}
 	err := t.from(order{stream, recordExtent}, func(key, value []byte) bool {
 		if identifier(key) != (order{stream, recordExtent}) {
 			return false
@@ -301,6 +304,19 @@ func (t *tree) extentsOf(stream uint64) (all []extent, problem error) {
 		problem = err
 	}
 	return all, problem
+}
+
+// sealedExtents reads them from a tree that holds nothing else (Reference
+// "fext_tree_key_t").
+func (t *tree) sealedExtents(stream uint64) (all []extent, err error) {
+	err = t.from(order{stream, 0}, func(key, value []byte) bool {
+		if numbers(key)[0] != stream {
+			return false
+		}
+		all = append(all, extent{little.Uint64(key[8:]), little.Uint64(value) & extentLength, little.Uint64(value[8:])})
+		return true
+	})
+	return all, err
 }
 
 // find is the attribute of a name.

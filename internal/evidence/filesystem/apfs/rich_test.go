@@ -34,6 +34,9 @@ func rich(blockSize, blocks int, shape func(c *craft)) (c *craft, live, gone []s
 	}
 	has := func(path string, b []byte) { live = append(live, row(path, b)) }
 	v := c.volume("Rich", volumeCaseInsensitive)
+	if c.sealed {
+		v.incompatible |= volumeSealed
+	}
 
 	album := v.directory(inodeRoot, "Album")
 	deep := v.directory(album, "déjà vu")
@@ -81,6 +84,8 @@ func rich(blockSize, blocks int, shape func(c *craft)) (c *craft, live, gone []s
 	v.large(c, forked, "org.example.long", big[:4097])
 	v.small(forked, "org.example.short", []byte("short"))
 	v.small(album, "org.example.folder", []byte("on a folder"))
+	v.small(inodeRoot, "org.example.root", []byte("on the volume"))
+	has(":org.example.root", []byte("on the volume"))
 	has("forked", []byte("data fork"))
 	has("forked:rsrc", big[:5000])
 	has("forked:org.example.long", big[:4097])

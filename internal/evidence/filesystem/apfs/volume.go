@@ -3,6 +3,7 @@ package apfs
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
@@ -54,6 +55,9 @@ type volume struct {
 	rootTree     uint64
 	rootKind     uint32
 	snapshotTree uint64
+	integrity    uint64 // object of a sealed volume that has the hash of its tree
+	extentTree   uint64 // of a sealed volume
+	extentKind   uint32
 	rolling      bool // encryption is being changed
 
 	prefix  string // of every path: "" or "/name"
@@ -66,18 +70,22 @@ func openVolume(m *objectMap, oid uint64) (*volume, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := o.raw
-	if [4]byte(b[32:]) != volumeMagic {
+	if [4]byte(o.raw[32:]) != volumeMagic {
 		return nil, damaged("superblock of volume %d: block %d holds something else", oid, o.block)
 	}
+	return parseVolume(o), nil
+}
+
+func parseVolume(o *object) *volume {
+	b := o.raw
 	name, _, _ := bytes.Cut(b[704:960], []byte{0})
 	return &volume{
-		oid: oid, xid: o.xid, block: o.block, index: little.Uint32(b[36:]), name: bytes.Clone(name), role: little.Uint16(b[964:]),
+		oid: o.oid, xid: o.xid, block: o.block, index: little.Uint32(b[36:]), name: bytes.Clone(name), role: little.Uint16(b[964:]),
 		incompatible: little.Uint64(b[56:]), flags: little.Uint64(b[264:]),
 		objectMap: little.Uint64(b[128:]), rootTree: little.Uint64(b[136:]), rootKind: little.Uint32(b[116:]),
-		snapshotTree: little.Uint64(b[152:]),
-		rolling:      little.Uint64(b[976:]) != 0,
-	}, nil
+		snapshotTree: little.Uint64(b[152:]), rolling: little.Uint64(b[976:]) != 0,
+		integrity: little.Uint64(b[1024:]), extentTree: little.Uint64(b[1032:]), extentKind: little.Uint32(b[1040:]),
+	}
 }
 
 // openVolumes reads what the container has and gives each a place of its own.
@@ -133,8 +141,6 @@ func (v *volume) unreadable() error {
 	switch {
 	case v.problem != nil:
 		return v.problem
-	case v.incompatible&volumeSealed != 0:
-		return &flaw{tutela.FindingUnsupported, "sealed system volumes are not read"}
 	case unknown&volumePerFileKeys != 0:
 		return &flaw{tutela.FindingUnsupported, "volumes with a key for each file are not read"}
 	case unknown&volumeSecondTree != 0:
@@ -169,13 +175,52 @@ func (v *volume) treeIn(m *objectMap) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	if root.flags&mappingNoHeader != 0 || v.rootKind&storageMask != storageVirtual {
+	if v.rootKind&storageMask != storageVirtual || root.flags&mappingNoHeader != 0 && !v.sealed() {
 		return nil, &flaw{tutela.FindingUnsupported, "a file-system tree of this kind is not read"}
 	}
-	return &tree{
+	t := &tree{
 		nodes: m.tree.nodes, name: "file-system tree of " + v.at(), root: root.place,
 		subtype: typeFileTree, storage: storageVirtual, order: identifier, child: m.place,
-	}, nil
+	}
+	if v.sealed() {
+		return t, v.unseal(t, m)
+	}
+	return t, nil
+}
+
+func (v *volume) sealed() bool { return v.incompatible&volumeSealed != 0 }
+
+const (
+	sealBroken = 0x01
+	hashSHA256 = 1
+)
+
+// unseal makes a tree one of a sealed volume: what its root hashes to, and where
+// the extents are (Reference "integrity_meta_phys_t").
+func (v *volume) unseal(t *tree, m *objectMap) error {
+	o, err := m.object(v.integrity, typeIntegrity, "seal of "+v.at())
+	if err != nil {
+		return err
+	}
+	flags, hash, offset := little.Uint32(o.raw[36:]), little.Uint32(o.raw[40:]), uint64(little.Uint32(o.raw[44:]))
+	switch {
+	case flags&sealBroken != 0:
+		return &flaw{tutela.FindingUnsupported, "the volume was changed after it was sealed: not read"}
+	case hash != hashSHA256:
+		return &flaw{tutela.FindingUnsupported, fmt.Sprintf("a volume sealed with hashes of kind %d is not read", hash)}
+	case offset > uint64(len(o.raw)-sha256.Size):
+		return damaged("seal of %s: the hash is not in it", v.at())
+	}
+	t.hashed, t.root.hash = true, [sha256.Size]byte(o.raw[offset:])
+	t.extents = &tree{
+		nodes: m.tree.nodes, name: "extents of " + v.at(), root: place{block: v.extentTree, oid: v.extentTree, xid: m.xid},
+		subtype: typeExtents, storage: storagePhysical, keySize: 16, valueSize: 16, order: numbers, child: physicalChild(m.xid),
+	}
+	if v.extentKind&storageMask == storageVirtual {
+		t.extents.storage, t.extents.child = storageVirtual, m.place
+		t.extents.root, err = m.place(v.extentTree)
+	}
+	return err
 }
 
 // snapshot is a state of a volume that somebody asked to be kept.
@@ -244,8 +289,8 @@ func (v *volume) treeOf(nodes *nodes, s snapshot, today uint64) (*tree, error) {
 		return nil, err
 	}
 	m.xid = s.xid
-	then := *v
-	then.rootTree = little.Uint64(o.raw[136:])
+	then := parseVolume(o)
+	then.oid = v.oid
 	t, err := then.treeIn(m)
 	if err != nil {
 		return nil, err

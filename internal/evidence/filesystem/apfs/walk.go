@@ -241,8 +241,11 @@ func (w *walker) live(ctx context.Context) error {
 			return nil
 		}
 		e, err := parseEntry(key, value, w.view.hashed)
-		if err != nil || e.parent == inodeRootParent {
+		if err != nil || e.parent == inodeRootParent && e.oid != inodeRoot {
 			return nil
+		}
+		if e.parent == inodeRootParent { // its attributes are "/:name"
+			e.parent, e.name = inodeRoot, nil
 		}
 		return w.entry(e)
 	}, told, told)
