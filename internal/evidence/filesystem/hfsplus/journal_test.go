@@ -39,7 +39,10 @@ func TestOldTransactions(t *testing.T) {
 	img := bytes.Clone(good)
 	setJournal(img, 512, 109056)
 	img[journalAt+76000]++ // in the third
-	same(t, "damaged", good, img, "journal: block list at byte 67072: it does not hold together")
+	const damage = "journal: block list at byte 67072: it does not hold together"
+	if got := rootFindings(t, img); !strings.Contains(got, damage) || !strings.Contains(got, "(2 lists of blocks)") {
+		t.Errorf("damaged: %s", got)
+	}
 }
 
 // transaction writes what two images differ in into the journal of the first,
