@@ -1,6 +1,7 @@
 package ext
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -12,7 +13,10 @@ import (
 // The maps of what is in use: ext4 documentation "Block and Inode Bitmaps". One
 // bit stands for a cluster, which is one block but for bigalloc.
 
-const keptBitmaps = 64 // of each kind, 64 KiB at most
+const (
+	keptBitmaps = 64      // of each kind, 64 KiB at most
+	maxMarks    = 1 << 26 // stretches of metadata that are looked at for bitmaps that were never written
+)
 
 // allocation answers whether blocks and inodes are in use. It is for one
 // goroutine.
@@ -22,10 +26,11 @@ type allocation struct {
 	inodes   map[int64][]byte
 	metadata []blockRun // bitmaps and inode tables of all groups, ascending; made when asked for
 	wrong    map[string]int64
+	marks    budget
 }
 
 func newAllocation(fs *FileSystem) *allocation {
-	return &allocation{fs: fs, blocks: map[int64][]byte{}, inodes: map[int64][]byte{}, wrong: map[string]int64{}}
+	return &allocation{fs: fs, blocks: map[int64][]byte{}, inodes: map[int64][]byte{}, wrong: map[string]int64{}, marks: budget{maxMarks}}
 }
 
 // bitmap reads one block of bits, and checks the first n bytes of it.
@@ -80,7 +85,7 @@ func (a *allocation) unwritten(g int64) []byte {
 	bits := make([]byte, fs.block)
 	start, end := fs.groupStart(g), fs.groupStart(g)+fs.groupBlocks(g)
 	mark := func(r blockRun) {
-		for b := max(r.physical, start); b < min(r.physical+r.n, end); b += 1 {
+		for b := max(r.physical, start); b < min(r.physical+r.n, end); b++ {
 			c := (b - start) / fs.ratio
 			bits[c/8] |= 1 << (c % 8)
 		}
@@ -89,6 +94,9 @@ func (a *allocation) unwritten(g int64) []byte {
 	a.collect()
 	i, _ := slices.BinarySearchFunc(a.metadata, start-fs.tableBlocks(), func(r blockRun, at int64) int { return cmp.Compare(r.physical, at) })
 	for ; i < len(a.metadata) && a.metadata[i].physical < end; i++ {
+		if !a.marks.take(1) {
+			return bytes.Repeat([]byte{0xff}, len(bits)) // nothing is called free that may not be
+		}
 		mark(a.metadata[i])
 	}
 	return bits
@@ -174,11 +182,14 @@ func (fs *FileSystem) Free(ctx context.Context, visit func(tutela.Run) error) er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		start, blocks := fs.groupStart(g), fs.groupBlocks(g)
+		if fs.bytes(start) >= fs.src.Size() {
+			break
+		}
 		bits, err := a.readBlockBits(g)
 		if err != nil {
 			return fmt.Errorf("ext: %w", err)
 		}
-		start, blocks := fs.groupStart(g), fs.groupBlocks(g)
 		for c := int64(0); c*fs.ratio < blocks; c++ {
 			if bits[c/8]>>(c%8)&1 != 0 {
 				continue

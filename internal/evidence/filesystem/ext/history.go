@@ -233,7 +233,7 @@ func (h *history) versions(number int64, visit func(version) bool) {
 	}
 	for _, o := range h.copies[block] {
 		b, err := h.read(o)
-		if err != nil {
+		if err != nil || !h.reads.take(fs.inodeBytes>>10) {
 			return
 		}
 		in := fs.parseInode(number, b[within:][:fs.inodeBytes])

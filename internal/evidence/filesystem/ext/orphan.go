@@ -49,13 +49,8 @@ func (w *walker) orphans() error {
 
 // lonelyUsed are the inodes in use that no name led to.
 func (w *walker) lonelyUsed() (found []lonely, err error) {
-	fs := w.fs
-	for g := range fs.groups {
-		if err := w.ctx.Err(); err != nil {
-			return nil, err
-		}
-		from := g*fs.inodesPerGroup + 1
-		for number := from; number < from+fs.inodesPerGroup && number <= fs.inodes; number++ {
+	err = w.tables(func(_ group, from, n int64) error {
+		for number := from; number < from+n; number++ {
 			used, err := w.alloc.inodeInUse(number)
 			if err != nil {
 				w.find(tutela.FindingReadError, err.Error())
@@ -69,8 +64,33 @@ func (w *walker) lonelyUsed() (found []lonely, err error) {
 				found = append(found, lonely{version{in, old{age: present}}, true})
 			}
 		}
+		return nil
+	})
+	return found, err
+}
+
+// tables visits the inode tables that the image holds: the first inode of each
+// and how many it has. Together they are no longer than the image, or hostile.
+func (w *walker) tables(visit func(d group, from, n int64) error) error {
+	fs := w.fs
+	left := budget{fs.held()/fs.block + fs.tableBlocks()}
+	for g, d := range fs.group {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if d.table == 0 || d.flags&groupInodeUninit != 0 || fs.bytes(d.table) >= fs.src.Size() {
+			continue
+		}
+		if !left.take(fs.tableBlocks()) {
+			w.crowded = true
+			return nil
+		}
+		from := int64(g)*fs.inodesPerGroup + 1
+		if err := visit(d, from, min(fs.inodesPerGroup, fs.inodes-from+1)); err != nil {
+			return err
+		}
 	}
-	return found, nil
+	return nil
 }
 
 // orphanage is the parent of what has none.
@@ -150,13 +170,10 @@ func (w *walker) parentOf(l lonely) int64 {
 func (w *walker) eachInode(visit func(*inode)) error {
 	fs := w.fs
 	b := make([]byte, fs.block)
+	perBlock := fs.block / fs.inodeBytes
 	var lost int64
-	for g, d := range fs.group {
-		n := min(fs.inodesPerGroup-min(d.unused, fs.inodesPerGroup), fs.inodes-int64(g)*fs.inodesPerGroup)
-		if d.table == 0 || d.flags&groupInodeUninit != 0 {
-			continue
-		}
-		perBlock := fs.block / fs.inodeBytes
+	err := w.tables(func(d group, from, n int64) error {
+		n = min(n, fs.inodesPerGroup-min(d.unused, fs.inodesPerGroup))
 		for i := int64(0); i < n; i += perBlock {
 			if err := w.ctx.Err(); err != nil {
 				return err
@@ -168,15 +185,16 @@ func (w *walker) eachInode(visit func(*inode)) error {
 			for k := range min(perBlock, n-i) {
 				raw := b[k*fs.inodeBytes:][:fs.inodeBytes]
 				if le16(raw, 0) != 0 {
-					visit(fs.parseInode(int64(g)*fs.inodesPerGroup+i+k+1, raw))
+					visit(fs.parseInode(from+i+k, raw))
 				}
 			}
 		}
-	}
+		return nil
+	})
 	if lost > 0 {
 		w.find(tutela.FindingReadError, fmt.Sprintf("%d blocks of inode tables cannot be read: deleted files in them are not listed", lost))
 	}
-	return nil
+	return err
 }
 
 const maxClaims = 1 << 20
@@ -251,26 +269,21 @@ func (w *walker) lonelyPast() (found []lonely, err error) {
 	}
 	fs := w.fs
 	taken := map[file]bool{}
-	for g, d := range fs.group {
-		if d.table == 0 {
-			continue
-		}
-		for i := range fs.tableBlocks() {
-			if len(w.past.copies[d.table+i]) == 0 {
+	perBlock := fs.block / fs.inodeBytes
+	err = w.tables(func(d group, from, n int64) error {
+		for i := int64(0); i < n && int64(len(found)) <= w.ghosts.left; i += perBlock {
+			block := d.table + i/perBlock
+			if len(w.past.copies[block]) == 0 {
 				continue
 			}
 			if err := w.ctx.Err(); err != nil {
-				return nil, err
+				return err
 			}
-			perBlock := fs.block / fs.inodeBytes
-			from := int64(g)*fs.inodesPerGroup + i*perBlock + 1
-			found = w.lonelyCopies(found, taken, d.table+i, from, min(perBlock, fs.inodesPerGroup-i*perBlock))
-			if int64(len(found)) > w.ghosts.left {
-				return found, nil
-			}
+			found = w.lonelyCopies(found, taken, block, from+i, min(perBlock, n-i))
 		}
-	}
-	return found, nil
+		return nil
+	})
+	return found, err
 }
 
 // lonelyCopies looks at the n inodes, beginning with number from, that copies of
@@ -285,7 +298,7 @@ func (w *walker) lonelyCopies(found []lonely, taken map[file]bool, block, from, 
 		for k := range n {
 			number := from + k
 			raw := b[k*fs.inodeBytes:][:fs.inodeBytes]
-			if le16(raw, 0) == 0 || number > fs.inodes || !w.ordinary(number) {
+			if le16(raw, 0) == 0 || !w.ordinary(number) {
 				continue
 			}
 			in := fs.parseInode(number, raw)

@@ -38,7 +38,8 @@ type walker struct {
 	given   map[file]bool   // deleted files that a name was found for
 	listed  map[file]bool   // deleted directories that were listed
 	volume  []tutela.Finding
-	limited bool
+	limited bool // a deleted file too many was told
+	crowded bool // inode tables too many were met
 
 	ghosts  budget // deleted entries
 	deleted budget // bytes of deleted content
@@ -363,6 +364,9 @@ func (w *walker) tellVolume() error {
 		if n := w.alloc.wrong[what]; n > 0 {
 			w.find(tutela.FindingDamaged, fmt.Sprintf("%s bitmaps: %d with a wrong checksum", what, n))
 		}
+	}
+	if w.crowded {
+		w.find(tutela.FindingLimit, "inode tables are longer than the image: not all of them were searched for deleted files")
 	}
 	if w.past != nil && w.past.spent {
 		w.find(tutela.FindingLimit, "the journal holds too many copies: not all of them were searched for deleted files")
