@@ -256,7 +256,7 @@ func (t *tree) lay(n *node, isRoot bool) error {
 	case n.flags&(nodeHashed|nodeNoHeader) != 0 && !t.hashed:
 		return &flaw{tutela.FindingUnsupported, "hashed nodes are not read"}
 	case n.level > maxLevel, (n.flags&nodeLeaf != 0) != n.leaf(), (n.flags&nodeRoot != 0) != isRoot,
-		(n.flags&nodeFixed != 0) != (t.keySize > 0), n.keys > n.values, n.count > (n.keys-n.table)/entry:
+		n.flags&nodeFixed != 0 && t.keySize == 0, n.keys > n.values, n.count > (n.keys-n.table)/entry:
 		return damaged("its head does not hold together")
 	case n.count == 0 && !isRoot:
 		return damaged("it is empty")
@@ -277,7 +277,8 @@ func (t *tree) check(n *node) error {
 		case keyEnd > n.values || keyEnd-key < least, value < 0 || value > valueEnd || valueEnd > n.values,
 			value > 0 && value < n.keys:
 			return damaged("record %d lies outside its block", i)
-		case value == 0 && (!t.ghosts || !n.leaf()), !n.leaf() && valueEnd-value < 8:
+		case value == 0 && (!t.ghosts || !n.leaf()), !n.leaf() && valueEnd-value < 8,
+			value > 0 && n.leaf() && valueEnd-value < t.valueSize:
 			return damaged("record %d has no value", i)
 		}
 		now := t.order(n.raw[key:])

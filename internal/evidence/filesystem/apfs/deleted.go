@@ -85,12 +85,7 @@ func (w *walker) earlier(ctx context.Context) error {
 	if len(w.states) == 0 {
 		return nil
 	}
-	g := &ghosts{walker: w, today: w.view, seen: map[uint64]bool{}, told: map[version]bool{}}
-	nothing := func(error) {}
-	err := w.view.tree.scan(ctx, g.seen, func(_, _ []byte) error { return nil }, nothing, nothing)
-	if err != nil {
-		return err
-	}
+	g := &ghosts{walker: w, today: w.view, seen: w.blocks, told: map[version]bool{}}
 	defer func() { w.view = g.today }()
 	for _, v := range w.states {
 		w.view = v

@@ -24,14 +24,13 @@ const (
 	inodePrivate    = 3 // files that are unlinked and still open
 )
 
-// Fields behind an inode and flags of it (Reference "Extended-Field Types",
-// "Inode Flags", "BSD flags").
+// Fields behind an inode and sizes of records (Reference "Extended-Field Types");
+// flags of chflags(2).
 const (
 	fieldName   = 4
 	fieldStream = 8
 	fieldDevice = 14
 
-	flagSparse     = 0x200
 	bsdCompressed  = 0x20
 	bsdDataless    = 0x40000000
 	streamSize     = 40 // bytes of a j_dstream_t
@@ -61,7 +60,6 @@ type inode struct {
 	oid, parent uint64
 	stream      uint64 // under which its extents are kept
 	times       tutela.Times
-	flags       uint64
 	bsd         uint32
 	mode        uint16
 	name        []byte
@@ -80,7 +78,7 @@ func parseInode(oid uint64, b []byte) (*inode, error) {
 			Born: stamp(little.Uint64(b[16:])), Modified: stamp(little.Uint64(b[24:])),
 			Changed: stamp(little.Uint64(b[32:])), Accessed: stamp(little.Uint64(b[40:])),
 		},
-		flags: little.Uint64(b[48:]), bsd: little.Uint32(b[68:]), mode: little.Uint16(b[80:]),
+		bsd: little.Uint32(b[68:]), mode: little.Uint16(b[80:]),
 	}
 	return i, eachField(b[inodeSize:], i.field)
 }

@@ -27,7 +27,6 @@ const (
 		volumeNormalizationInsensitive | volumeIncompleteRestore | volumeSealed
 
 	volumeUnencrypted = 0x01
-	volumeOneKey      = 0x08
 )
 
 // maxSnapshots are read of one volume. macOS keeps a day of hours and some more.
@@ -46,7 +45,6 @@ var (
 type volume struct {
 	oid, xid     uint64
 	block        uint64
-	index        uint32
 	name         []byte // raw bytes
 	role         uint16
 	incompatible uint64
@@ -80,7 +78,7 @@ func parseVolume(o *object) *volume {
 	b := o.raw
 	name, _, _ := bytes.Cut(b[704:960], []byte{0})
 	return &volume{
-		oid: o.oid, xid: o.xid, block: o.block, index: little.Uint32(b[36:]), name: bytes.Clone(name), role: little.Uint16(b[964:]),
+		oid: o.oid, xid: o.xid, block: o.block, name: bytes.Clone(name), role: little.Uint16(b[964:]),
 		incompatible: little.Uint64(b[56:]), flags: little.Uint64(b[264:]),
 		objectMap: little.Uint64(b[128:]), rootTree: little.Uint64(b[136:]), rootKind: little.Uint32(b[116:]),
 		snapshotTree: little.Uint64(b[152:]), rolling: little.Uint64(b[976:]) != 0,
@@ -94,10 +92,10 @@ func (fs *FileSystem) openVolumes() error {
 	if err != nil {
 		return err
 	}
-	for i, oid := range fs.checkpoint.volumes {
+	for _, oid := range fs.checkpoint.volumes {
 		v, err := openVolume(m, oid)
 		if err != nil {
-			v = &volume{oid: oid, index: uint32(i), problem: err}
+			v = &volume{oid: oid, problem: err}
 		}
 		fs.volumes = append(fs.volumes, v)
 	}
@@ -280,9 +278,12 @@ func (v *volume) snapshots(nodes *nodes, xid uint64) (all []snapshot, problems [
 // treeOf is the volume's tree as a snapshot keeps it. The object map of today has
 // what snapshots need; their own superblock names the root.
 func (v *volume) treeOf(nodes *nodes, s snapshot, today uint64) (*tree, error) {
-	o, err := nodes.physical(s.block, s.xid, typeVolume, fmt.Sprintf("superblock of snapshot %d", s.xid))
+	o, err := nodes.object(s.block, nodes.blockSize)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("its superblock: %w", err)
+	}
+	if o.kind&typeMask != typeVolume || [4]byte(o.raw[32:]) != volumeMagic || o.oid != s.block && o.oid != v.oid {
+		return nil, damaged("its superblock: block %d holds something else", s.block)
 	}
 	m, err := openMap(nodes, v.objectMap, today, "object map of "+v.at())
 	if err != nil {

@@ -45,9 +45,10 @@ type walker struct {
 	volume  *volume
 	view    view
 	folders *folders
-	states  []view   // of snapshots and older checkpoints, the youngest of each first
-	inodes  []uint64 // that are there, ascending
-	listed  []uint64 // that a directory lists, ascending
+	states  []view          // of snapshots and older checkpoints, the youngest of each first
+	blocks  map[uint64]bool // of the nodes of today's tree
+	inodes  []uint64        // that are there, ascending
+	listed  []uint64        // that a directory lists, ascending
 
 	findings []tutela.Finding // about the volume as a whole
 	bad      int              // nodes and records that cannot be read
@@ -97,7 +98,7 @@ func (fs *FileSystem) Walk(ctx context.Context, limits evidence.Limits, visit fu
 		about = nil
 	}
 	for _, v := range fs.volumes {
-		w := &walker{shared: s, volume: v, folders: newFolders(v.prefix, limits.NameBytes), findings: about}
+		w := &walker{shared: s, volume: v, folders: newFolders(v.prefix, limits.NameBytes), blocks: map[uint64]bool{}, findings: about}
 		if err := w.walk(ctx); err != nil {
 			return err
 		}
@@ -198,7 +199,7 @@ func (w *walker) open() bool {
 // survey reads every record once and learns the directories.
 func (w *walker) survey(ctx context.Context) error {
 	var records uint64
-	err := w.view.tree.scan(ctx, map[uint64]bool{}, func(key, value []byte) error {
+	err := w.view.tree.scan(ctx, w.blocks, func(key, value []byte) error {
 		records++
 		w.learn(key, value)
 		return nil
