@@ -177,7 +177,7 @@ const (
 	FindingOverwritten = "overwritten"        // deleted, and its clusters belong to another file now
 	FindingAssumed     = "assumed"            // content of a deleted file whose place is partly inferred
 	FindingUnlocked    = "unlocked"           // it was encrypted and opened with a key the examiner gave
-	FindingSnapshot    = "snapshot"           // a file system keeps an earlier state of itself; it is named and was not read
+	FindingSnapshot    = "snapshot"           // a file system keeps an earlier state of itself; a note, not a loss
 	FindingCrashed     = "crashed"            // a reader ended over it, twice; what it had not told by then was left
 	FindingStalled     = "stalled"            // a reader came no further with it, twice; what it had not told by then was left
 )
