@@ -86,14 +86,19 @@ func parseRegion(src evidence.Source, b []byte, at int64) (g geometry, sound boo
 	if readFull(src, region, at) != nil {
 		return g, false, nil
 	}
-	var sum uint32
-	for i, c := range region[:11*g.sector] {
+	return g, binary.LittleEndian.Uint32(region[11*g.sector:]) == regionSum(region[:11*g.sector]), nil
+}
+
+// regionSum is the checksum of the first eleven sectors, without the flags and
+// the percentage that change while the volume is used.
+func regionSum(region []byte) (sum uint32) {
+	for i, c := range region {
 		if i != 106 && i != 107 && i != 112 {
 			sum = sum>>1 | sum<<31
 			sum += uint32(c)
 		}
 	}
-	return g, binary.LittleEndian.Uint32(region[11*g.sector:]) == sum, nil
+	return sum
 }
 
 func parseBoot(b []byte, size int64) (g geometry, err error) {

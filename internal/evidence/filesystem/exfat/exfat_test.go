@@ -3,6 +3,8 @@ package exfat
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"tutela/internal/evidence"
@@ -23,6 +25,23 @@ func TestSleuthKit(t *testing.T) {
 	})
 }
 
+// TestGolden holds whole listings, findings, runs and slack included.
 func TestGolden(t *testing.T) {
-	evidencetest.Golden(t, "fslib_exfat", open, evidencetest.Image(t, "fslib/exfat.dd"))
+	for name, image := range map[string]string{
+		"fslib_exfat": "fslib/exfat.dd",
+		"small":       "testdata/small.dd",
+		"sector4096":  "testdata/sector4096.dd",
+		"full":        "testdata/full.dd",
+	} {
+		t.Run(name, func(t *testing.T) { evidencetest.Golden(t, name, open, evidencetest.Image(t, image)) })
+	}
+}
+
+// TestTruth holds the public image against what was written to it, but for a text
+// that lost its carriage returns where the truth was kept.
+func TestTruth(t *testing.T) {
+	truth := slices.DeleteFunc(evidencetest.GroundTruth(t), func(row string) bool {
+		return strings.HasPrefix(row, "document/Digital forensics.txt")
+	})
+	evidencetest.Truth(t, truth, open, evidencetest.Image(t, "fslib/exfat.dd"))
 }

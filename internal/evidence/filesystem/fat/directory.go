@@ -167,7 +167,7 @@ func (r *reading) slot(s slot, at int64, visit func(*entry) error) error {
 	case dead && !s.strictWhen(geo, r.ended || r.d.state != tutela.Allocated):
 		r.ended = r.ended || r.d.pieces
 		return nil
-	case !dead && !s.sound(geo) && name == nil:
+	case !dead && !s.named() && name == nil:
 		r.unsound++
 		return nil
 	case s.isLabel():

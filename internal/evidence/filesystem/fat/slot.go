@@ -69,9 +69,9 @@ func stamp(date, clock uint16, hundredths byte) time.Time {
 func isDate(d uint16) bool  { return d>>5&15 >= 1 && d>>5&15 <= 12 && d&31 >= 1 }
 func isClock(c uint16) bool { return c>>11 < 24 && c>>5&63 < 60 && c&31 < 30 }
 
-// sound reports whether the slot can be an entry: its name has no byte that no
-// name has, and its first cluster exists.
-func (s slot) sound(g *geometry) bool {
+// named reports whether the slot can be an entry: its name has no byte that no
+// name has.
+func (s slot) named() bool {
 	if s[11]&^attrMask != 0 || s[0] == ' ' {
 		return false
 	}
@@ -84,8 +84,13 @@ func (s slot) sound(g *geometry) bool {
 			return false
 		}
 	}
+	return true
+}
+
+// sound is named, and the first cluster exists.
+func (s slot) sound(g *geometry) bool {
 	start := s.start(g.bits)
-	return s.isLabel() || start == 0 || g.valid(start)
+	return s.named() && (s.isLabel() || start == 0 || g.valid(start))
 }
 
 // strict is sound, and everything else in it is as drivers write it. It is asked

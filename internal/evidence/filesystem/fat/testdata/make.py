@@ -91,7 +91,7 @@ def deleted(a, cluster):
     a.mkdir("kept")
     a.write("kept/after.txt", 3 * cluster)
     a.prune("gone")
-    a.write("last.txt", 100)
+    a.write("kept/last.txt", 100)
 
 
 def fill(a, cluster, pieces):
