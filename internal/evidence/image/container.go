@@ -1,23 +1,34 @@
 package image
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 
 	"tutela"
 	"tutela/internal/evidence"
 	"tutela/internal/evidence/image/ewf"
+	"tutela/internal/evidence/image/parallels"
+	"tutela/internal/evidence/image/qcow2"
+	"tutela/internal/evidence/image/udif"
+	"tutela/internal/evidence/image/vdi"
+	"tutela/internal/evidence/image/vhd"
+	"tutela/internal/evidence/image/vhdx"
+	"tutela/internal/evidence/image/vmdk"
 )
 
-// containers are the readers, in the order in which they are tried. A reader
-// must say evidence.ErrNotThis of what is not of its format. It may say more of
-// the disk than evidence.File does: see layered, filed, noted, stated and
-// digested.
+// containers are the readers, in the order in which they are tried: those that
+// know their files by the front before those that look at the end. A reader must
+// say evidence.ErrNotThis of what is not of its format. It may say more of the
+// disk than evidence.File does: see layered, filed, noted, stated and digested.
 func containers() []container {
 	return []container{
 		reader("e01", ewf.Open),
-		reader("vhd-fixed", openFixed),
+		reader("vmdk", vmdk.Open),
+		reader("vhdx", vhdx.Open),
+		reader("qcow2", qcow2.Open),
+		reader("vdi", vdi.Open),
+		reader("parallels", parallels.Open),
+		reader("vhd", vhd.Open),
+		reader("udif", udif.Open),
 	}
 }
 
@@ -25,17 +36,9 @@ func containers() []container {
 // reader takes.
 func refused() []magic {
 	return []magic{
-		{"aff", 0, "AFF10\r\n\x00"},
-		{"vmdk", 0, "KDMV"},
-		{"vmdk", 0, "COWD"},
-		{"vmdk", 0, "# Disk DescriptorFile"},
-		{"vhd", 0, "conectix"}, // dynamic and differencing disks begin with a copy of their footer
-		{"vhdx", 0, "vhdxfile"},
-		{"qcow2", 0, "QFI\xfb"},
-		{"vdi", 64, "\x7f\x10\xda\xbe"},
-		{"parallels hdd", 0, "WithoutFreeSpace"},
-		{"parallels hdd", 0, "WithouFreSpacExt"},
-		{"ad encryption", 0, "ADCRYPT\x00"},
+		{"aff", "AFF10\r\n\x00"},
+		{"ad encryption", "ADCRYPT\x00"},
+		{"vhd", "conectix"}, // the copy of a footer that is broken, as the footer is
 	}
 }
 
@@ -121,6 +124,10 @@ func (c container) locator(disk evidence.File, name string) tutela.Locator {
 	return tutela.Locator{Layer: layer, At: counted(name, files)}
 }
 
+// probe is how many bytes at the front and at the end tell the formats, VHD and
+// Apple's among them. Without them an image is raw.
+const probe = 512
+
 // unreadable reports whether a reader failed because the medium is bad just
 // where the format would be told: a disk that has lost its first sector is still
 // to be read.
@@ -128,100 +135,22 @@ func unreadable(err error, file evidence.Source) bool {
 	if _, ok := errors.AsType[*evidence.ReadError](err); !ok {
 		return false
 	}
-	_, front := file.ReadAt(make([]byte, min(footerSize, file.Size())), 0)
-	_, end := file.ReadAt(make([]byte, min(footerSize, file.Size())), max(file.Size()-footerSize, 0))
+	b := make([]byte, min(probe, file.Size()))
+	_, front := file.ReadAt(b, 0)
+	_, end := file.ReadAt(b, file.Size()-int64(len(b)))
 	return front != nil || end != nil
 }
+
+type magic struct{ name, magic string }
 
 // recognised names the format of a container that no reader takes; "" if the
 // file is a raw copy.
 func recognised(file evidence.Source) string {
 	for _, m := range refused() {
-		if has(file, m.offset, m.magic) {
+		b := make([]byte, len(m.magic))
+		if n, _ := file.ReadAt(b, 0); string(b[:n]) == m.magic {
 			return m.name
 		}
 	}
-	if has(file, file.Size()-512, "koly") { // the "UDIF resource" trailer
-		return "dmg"
-	}
-	if footerOf(file).sparse() {
-		return "vhd"
-	}
 	return ""
-}
-
-type magic struct {
-	name   string
-	offset int64
-	magic  string
-}
-
-func has(file evidence.Source, offset int64, magic string) bool {
-	if offset < 0 {
-		return false
-	}
-	b := make([]byte, len(magic))
-	n, _ := file.ReadAt(b, offset)
-	return string(b[:n]) == magic
-}
-
-// footerSize is the length of the structure that ends every VHD (Virtual Hard
-// Disk Image Format Specification 1.0, "Hard Disk Footer Format").
-const footerSize = 512
-
-type footer []byte
-
-func footerOf(file evidence.Source) footer {
-	b := make([]byte, footerSize)
-	if file.Size() < footerSize {
-		return b
-	}
-	n, _ := file.ReadAt(b, file.Size()-footerSize)
-	return b[:n]
-}
-
-// fixed is a raw image with a footer behind it.
-type fixed struct {
-	evidence.Source
-	file evidence.File
-}
-
-func (f fixed) Close() error { return f.file.Close() }
-
-func openFixed(st evidence.Storage, name string) (fixed, error) {
-	file, err := st.Open(name)
-	if err != nil {
-		return fixed{}, err
-	}
-	if !footerOf(file).fixedFor(file.Size()) {
-		return fixed{}, errors.Join(evidence.ErrNotThis, file.Close())
-	}
-	return fixed{evidence.Section(file, 0, file.Size()-footerSize), file}, nil
-}
-
-// fixedFor reports whether f makes a file of size bytes a fixed VHD: a raw
-// image and then the footer. Everything must agree, since a footer that is
-// believed takes 512 bytes out of sight.
-func (f footer) fixedFor(size int64) bool {
-	return f.kind() == 2 && binary.BigEndian.Uint64(f[48:]) == uint64(size-footerSize)
-}
-
-func (f footer) sparse() bool { return f.kind() == 3 || f.kind() == 4 }
-
-// kind is the disk type (2 fixed, 3 dynamic, 4 differencing), 0 if the bytes
-// are no footer.
-func (f footer) kind() uint32 {
-	if len(f) < footerSize || !bytes.HasPrefix(f, []byte("conectix")) {
-		return 0
-	}
-	var sum uint32
-	for i, c := range f {
-		if i < 64 || i >= 68 {
-			sum += uint32(c)
-		}
-	}
-	if ^sum != binary.BigEndian.Uint32(f[64:]) {
-		return 0
-	}
-	return binary.BigEndian.Uint32(f[60:])
 }

@@ -1,6 +1,6 @@
 // Package image reads the bytes behind a forensic image: a raw copy of a disk,
 // one that was split into parts, a block device itself, or the disk inside a
-// container (E01 and the others in container.go).
+// container (E01, VMDK, VHD, VHDX, QCOW2, VDI, Parallels, Apple's disk images).
 //
 // Start with [Open] for a path of this machine, or with [OpenIn] for a file in
 // any evidence.Storage. The [Image] it returns is an evidence.Source over the
@@ -11,8 +11,8 @@
 // that became shorter than it was when it was opened, is an
 // *evidence.ReadError that names exactly those bytes; what lies before it is
 // delivered. A part missing from the middle of a split image is refused by
-// name. Containers that this version cannot read (AFF, VDI …) are recognised by
-// their magic and refused by name. What an image says of its other files are
+// name. Containers that this version cannot read (AFF, L01, Ex01 …) are recognised
+// by their magic and refused by name. What an image says of its other files are
 // names in the storage that it lies in, never paths.
 //
 // Not promised: that the last part of a split image is there. Nothing in a raw

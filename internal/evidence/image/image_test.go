@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -269,55 +268,6 @@ func TestReadErrorToTheEndOfTheRequest(t *testing.T) {
 	var bad *evidence.ReadError
 	if !errors.As(err, &bad) || n != 1024+512 || bad.Run != (tutela.Run{Offset: 1536, Length: 4096 - 1536}) {
 		t.Errorf("read %d, %v %+v", n, err, bad)
-	}
-}
-
-func TestContainersAreRefusedByName(t *testing.T) {
-	pad := strings.Repeat("\x00", 1024)
-	for name, content := range map[string]string{
-		"aff":   "AFF10\r\n\x00" + pad,
-		"vmdk":  "KDMV" + pad,
-		"vhd":   "conectix" + pad,
-		"vhdx":  "vhdxfile" + pad,
-		"qcow2": "QFI\xfb" + pad,
-		"dmg":   pad + "koly" + pad[:508],
-	} {
-		_, err := Open(filepath.Join(write(t, map[string]string{"d.dd": content}), "d.dd"))
-		if !errors.Is(err, evidence.ErrUnsupported) || !strings.Contains(err.Error(), name+": no reader") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// vhd is a footer of the given disk type for a disk of size bytes.
-func vhd(kind uint32, size uint64) string {
-	b := make([]byte, 512)
-	copy(b, "conectix")
-	binary.BigEndian.PutUint64(b[48:], size)
-	binary.BigEndian.PutUint32(b[60:], kind)
-	var sum uint32
-	for _, c := range b {
-		sum += uint32(c)
-	}
-	binary.BigEndian.PutUint32(b[64:], ^sum)
-	return string(b)
-}
-
-func TestVHDFooter(t *testing.T) {
-	disk := strings.Repeat("d", 4096)
-	lying := vhd(2, 1024) // would hide bytes if it were believed
-	for _, c := range []struct{ name, file, layer, want string }{
-		{"fixed", disk + vhd(2, 4096), "vhd-fixed", disk},
-		{"wrong size", disk + lying, "raw", disk + lying},
-		{"bad checksum", disk + "conectix" + vhd(2, 4096)[8:511] + "x", "raw", disk + "conectix" + vhd(2, 4096)[8:511] + "x"},
-	} {
-		img := mustOpen(t, filepath.Join(write(t, map[string]string{"d.dd": c.file}), "d.dd"))
-		if got := content(t, img); got != c.want || img.Chain()[0].Layer != c.layer {
-			t.Errorf("%s: %d bytes as %v", c.name, len(got), img.Chain())
-		}
-	}
-	if _, err := Open(filepath.Join(write(t, map[string]string{"d.dd": disk + vhd(3, 4096)}), "d.dd")); !errors.Is(err, evidence.ErrUnsupported) {
-		t.Errorf("dynamic vhd without its first footer: %v", err)
 	}
 }
 

@@ -34,7 +34,7 @@ func Named(path string) bool {
 func usual(path string) bool {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".dd", ".raw", ".img", ".image", ".iso", ".bin",
-		".dmg", ".e01", ".s01", ".ex01", ".l01", ".vmdk", ".vhd", ".vhdx", ".qcow2", ".vdi", ".aff":
+		".dmg", ".e01", ".s01", ".ex01", ".l01", ".vmdk", ".vhd", ".vhdx", ".avhd", ".avhdx", ".qcow", ".qcow2", ".vdi", ".hds", ".hdd", ".aff":
 		return true
 	}
 	return false

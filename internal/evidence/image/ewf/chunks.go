@@ -2,7 +2,6 @@ package ewf
 
 import (
 	"bytes"
-	"container/list"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,10 +38,9 @@ type chunks struct {
 	workers int
 
 	mu      sync.Mutex // guards what follows
-	slots   map[int64]*list.Element
-	used    *list.List // of *slot, the last used first
-	streams []*stream  // the last used first
-	busy    int        // goroutines at work
+	slots   recent[int64, *slot]
+	streams []*stream // the last used first
+	busy    int       // goroutines at work
 	closed  bool
 	done    sync.WaitGroup // for them
 }
@@ -62,7 +60,7 @@ type stream struct {
 }
 
 func newChunks(d *Disk) *chunks {
-	c := &chunks{disk: d, slots: map[int64]*list.Element{}, used: list.New(), workers: runtime.GOMAXPROCS(0)}
+	c := &chunks{disk: d, workers: runtime.GOMAXPROCS(0)}
 	c.group = max(groupBytes/d.chunk, 1)
 	c.ahead = min(2*int64(c.workers)*c.group, aheadBytes/d.chunk)
 	c.most = int(max(keptBytes/d.chunk, 2))
@@ -137,10 +135,8 @@ func (c *chunks) stream(first, last int64) (*stream, int64) {
 // get is a chunk, decoded here if nobody else has begun to.
 func (c *chunks) get(chunk int64) ([]byte, error) {
 	c.mu.Lock()
-	if e := c.slots[chunk]; e != nil {
-		c.used.MoveToFront(e)
+	if s, ok := c.slots.get(chunk); ok {
 		c.mu.Unlock()
-		s := e.Value.(*slot)
 		<-s.ready
 		return s.data, s.err
 	}
@@ -153,11 +149,12 @@ func (c *chunks) get(chunk int64) ([]byte, error) {
 // reserve makes the slot of a chunk. c.mu is held.
 func (c *chunks) reserve(chunk int64) *slot {
 	s := &slot{chunk: chunk, ready: make(chan struct{})}
-	c.slots[chunk] = c.used.PushFront(s)
-	for c.used.Len() > c.most {
-		oldest := c.used.Back()
-		delete(c.slots, oldest.Value.(*slot).chunk)
-		c.used.Remove(oldest)
+	c.slots.put(chunk, s)
+	for oldest := range c.slots.oldestFirst() {
+		if c.slots.len() <= c.most {
+			break
+		}
+		c.slots.drop(oldest)
 	}
 	return s
 }
@@ -187,7 +184,7 @@ func (c *chunks) advance(one *stream, now, last, window int64) {
 // gather reserves the next chunks that nobody has begun to decode. c.mu is held.
 func (c *chunks) gather(at *int64, window int64) (group []*slot) {
 	for ; *at <= window && int64(len(group)) < c.group; *at++ {
-		if c.slots[*at] == nil {
+		if !c.slots.has(*at) {
 			group = append(group, c.reserve(*at))
 		} else if len(group) > 0 {
 			break
@@ -230,9 +227,8 @@ func (c *chunks) decode(group []*slot) {
 func (c *chunks) forget(s *slot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.slots[s.chunk]; e != nil && e.Value.(*slot) == s {
-		c.used.Remove(e)
-		delete(c.slots, s.chunk)
+	if kept, ok := c.slots.get(s.chunk); ok && kept == s {
+		c.slots.drop(s.chunk)
 	}
 }
 

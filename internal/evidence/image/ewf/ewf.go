@@ -206,7 +206,7 @@ func (d *Disk) measure(segments []*segment) (*geometry, error) {
 
 // join numbers the chunks through all tables.
 func (d *Disk) join(segments []*segment) error {
-	t := &tables{files: d.files, note: d.note, size: d.chunk, measure: d.weigh, states: map[int]state{}, pages: map[pageKey]*page{}}
+	t := &tables{files: d.files, note: d.note, size: d.chunk, measure: d.weigh, states: map[int]state{}}
 	first := int64(0)
 	for _, s := range segments {
 		for _, one := range s.tables {
@@ -235,6 +235,7 @@ func (d *Disk) reconcile(g *geometry, segments []*segment) error {
 	if all := d.tables.all; len(all) > 0 {
 		told = all[len(all)-1].first + all[len(all)-1].entries
 	}
+	counted := g.sectors > 0 && g.sound
 	if g.sectors == 0 && told > 0 {
 		d.note(tutela.FindingDamaged, "nothing tells how long the medium is; it is taken to end with the last chunk")
 		g.sectors = told * g.sectorsPerChunk
@@ -244,7 +245,7 @@ func (d *Disk) reconcile(g *geometry, segments []*segment) error {
 		return err
 	}
 	d.size = size
-	d.compare(told, (size+d.chunk-1)/d.chunk, unsure(segments))
+	d.compare(told, (size+d.chunk-1)/d.chunk, counted, unsure(segments))
 	return nil
 }
 
@@ -262,11 +263,12 @@ func unsure(segments []*segment) int {
 
 // compare says so where the tables do not tell of the chunks that the medium
 // has. Behind a place where a table may be missing, the numbers of the chunks
-// can be trusted only if none is.
-func (d *Disk) compare(told, expected int64, unsure int) {
+// can be trusted only if none is, which is so if the chunks of the medium were
+// counted and are all there.
+func (d *Disk) compare(told, expected int64, counted bool, unsure int) {
 	all := d.tables.all
 	switch {
-	case told == expected:
+	case told == expected && (counted || unsure >= len(all)):
 		return
 	case unsure < len(all):
 		d.note(tutela.FindingDamaged, "tables are missing; nothing behind byte %d of the medium can be read", all[unsure].first*d.chunk)

@@ -1,7 +1,7 @@
 package ewf
 
 import (
-	"container/list"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -21,10 +21,9 @@ type files struct {
 	storage evidence.Storage
 	names   []string // by index; segment i+1
 
-	mu     sync.Mutex            // guards what follows
-	sizes  []int64               // in bytes, as first opened; -1 before that
-	open   map[int]*list.Element // of *handle
-	used   *list.List            // the last used first
+	mu     sync.Mutex // guards what follows
+	sizes  []int64    // in bytes, as first opened; -1 before that
+	open   recent[int, *handle]
 	closed bool
 }
 
@@ -42,7 +41,7 @@ func newFiles(st evidence.Storage, names []string) *files {
 	for i := range sizes {
 		sizes[i] = -1
 	}
-	return &files{storage: st, names: names, sizes: sizes, open: map[int]*list.Element{}, used: list.New()}
+	return &files{storage: st, names: names, sizes: sizes}
 }
 
 // acquire opens segment i, which release must give back.
@@ -52,10 +51,8 @@ func (f *files) acquire(i int) (*handle, error) {
 		f.mu.Unlock()
 		return nil, fmt.Errorf("read %s: %w", f.names[i], fs.ErrClosed)
 	}
-	if e := f.open[i]; e != nil {
-		h := e.Value.(*handle)
+	if h, ok := f.open.get(i); ok {
 		h.users++
-		f.used.MoveToFront(e)
 		f.mu.Unlock()
 		<-h.ready
 		if h.err != nil {
@@ -65,7 +62,7 @@ func (f *files) acquire(i int) (*handle, error) {
 		return h, nil
 	}
 	h := &handle{index: i, users: 1, ready: make(chan struct{})}
-	f.open[i] = f.used.PushFront(h)
+	f.open.put(i, h)
 	f.mu.Unlock()
 
 	h.file, h.err = f.storage.Open(f.names[i])
@@ -90,22 +87,34 @@ func (f *files) acquire(i int) (*handle, error) {
 func (f *files) release(h *handle) {
 	f.mu.Lock()
 	h.users--
-	var idle []*handle
-	for e := f.used.Back(); e != nil && (f.closed || f.used.Len() > mostOpen || h.err != nil); {
-		one, previous := e.Value.(*handle), e.Prev()
-		if one.users == 0 && (f.closed || f.used.Len() > mostOpen || one.err != nil) {
-			idle = append(idle, one)
-			f.used.Remove(e)
-			delete(f.open, one.index)
-		}
-		e = previous
-	}
+	idle := f.idle(h.err != nil)
 	f.mu.Unlock()
-	for _, one := range idle {
-		if one.file != nil {
-			one.file.Close()
+	closeAll(idle)
+}
+
+// idle takes out the segments that nobody uses: all when it is closed, those
+// that failed, those that are too many. f.mu is held.
+func (f *files) idle(failed bool) (out []*handle) {
+	if !f.closed && !failed && f.open.len() <= mostOpen {
+		return nil
+	}
+	for i, h := range f.open.oldestFirst() {
+		if h.users == 0 && (f.closed || h.err != nil || f.open.len() > mostOpen) {
+			f.open.drop(i)
+			out = append(out, h)
 		}
 	}
+	return out
+}
+
+func closeAll(handles []*handle) error {
+	var errs []error
+	for _, h := range handles {
+		if h.file != nil {
+			errs = append(errs, h.file.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // readAt reads from segment i. The error for bytes that are not there is that
@@ -130,20 +139,9 @@ func (f *files) size(i int) int64 {
 func (f *files) close() error {
 	f.mu.Lock()
 	f.closed = true
-	var err error
-	for e := f.used.Front(); e != nil; {
-		h, next := e.Value.(*handle), e.Next()
-		if h.users == 0 {
-			if failed := h.file.Close(); err == nil {
-				err = failed
-			}
-			f.used.Remove(e)
-			delete(f.open, h.index)
-		}
-		e = next
-	}
+	idle := f.idle(false)
 	f.mu.Unlock()
-	return err
+	return closeAll(idle)
 }
 
 // segmentsOf finds the names of the segments that begin with first, as far as

@@ -234,6 +234,7 @@ func (s *segment) descriptor(src evidence.Source, at int64) (descriptor, []byte,
 func (s *segment) compareSize(d descriptor) {
 	if d.size != 0 && !d.last() && d.size != d.next-d.at {
 		s.note(tutela.FindingDamaged, "the %s section at %d ends at %d by its size and at %d by its link, which is followed", d.kind, d.at, d.at+d.size, d.next)
+		s.unsure = min(s.unsure, len(s.tables))
 	}
 }
 

@@ -128,8 +128,7 @@ type tables struct {
 
 	mu       sync.Mutex // guards what follows
 	states   map[int]state
-	pages    map[pageKey]*page
-	clock    int64
+	pages    recent[pageKey, *page]
 	searched int64 // chunks of tables that were searched for
 }
 
@@ -152,7 +151,6 @@ type pageKey struct {
 type page struct {
 	entries []uint32
 	bad     []bool // nil where all are good
-	used    int64
 }
 
 // place is where a chunk is stored.
@@ -359,13 +357,9 @@ func (t *tables) read(segment int, b []byte, at int64) error {
 func (t *tables) page(i int, number int64, st state) (*page, error) {
 	key := pageKey{i, number}
 	t.mu.Lock()
-	t.clock++
-	p := t.pages[key]
-	if p != nil {
-		p.used = t.clock
-	}
+	p, ok := t.pages.get(key)
 	t.mu.Unlock()
-	if p != nil {
+	if ok {
 		return p, nil
 	}
 	p, err := t.load(&t.all[i], number*pageEntries, st)
@@ -380,17 +374,16 @@ func (t *tables) page(i int, number int64, st state) (*page, error) {
 func (t *tables) keep(key pageKey, p *page) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for len(t.pages) >= mostPages {
-		oldest, at := key, int64(math.MaxInt64)
-		for k, one := range t.pages {
-			if one.used < at {
-				oldest, at = k, one.used
-			}
-		}
-		delete(t.pages, oldest)
+	if t.pages.has(key) {
+		return // two read it at once
 	}
-	p.used = t.clock
-	t.pages[key] = p
+	for oldest := range t.pages.oldestFirst() {
+		if t.pages.len() < mostPages {
+			break
+		}
+		t.pages.drop(oldest)
+	}
+	t.pages.put(key, p)
 }
 
 func (t *tables) load(one *table, from int64, st state) (*page, error) {
