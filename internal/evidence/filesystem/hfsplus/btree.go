@@ -83,14 +83,15 @@ func openTree(name string, file, asIs *evidence.Extents) (*tree, error) {
 }
 
 // readMap learns which nodes are in use: the third record of the header node,
-// then the map nodes that it leads to.
+// then the map nodes that it leads to, of which each has a bit for more nodes
+// than four times its bytes.
 func (t *tree) readMap() {
 	n, err := t.read(0)
 	if err != nil || n.records() < 3 {
 		return
 	}
 	t.used = append(t.used, n.record(2)...)
-	for seen := uint32(0); n.next != 0 && seen < t.nodes && len(t.used) < maxNodes/8; seen++ {
+	for left := t.nodes/uint32(4*t.size) + 1; n.next != 0 && left > 0; left-- {
 		if n, err = t.read(n.next); err != nil || n.kind != kindMap || n.records() < 1 {
 			return
 		}

@@ -2,6 +2,8 @@ package hfsplus
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"strconv"
 )
 
@@ -110,9 +112,9 @@ func (l *links) isLinked(parent uint32, name []byte) bool {
 
 // place puts directories with links where the first of these is.
 func (l *links) place(f *folders) {
-	for n, first := range l.firsts {
+	for _, n := range slices.Sorted(maps.Keys(l.firsts)) {
 		if cnid, ok := l.folder(n); ok {
-			f.live[cnid] = first.directory
+			f.live[cnid] = l.firsts[n].directory
 		}
 	}
 }

@@ -34,7 +34,10 @@ type folders struct {
 }
 
 func newFolders(pathBytes int) *folders {
-	return &folders{live: map[uint32]directory{}, gone: map[uint32]directory{}, pathBytes: pathBytes}
+	return &folders{
+		live: map[uint32]directory{}, gone: map[uint32]directory{}, pathBytes: pathBytes,
+		lastPlace: place{path: orphanFolder}, // of ID 0, which nothing has
+	}
 }
 
 func (f *folders) find(cnid uint32) place {
