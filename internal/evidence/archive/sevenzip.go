@@ -64,7 +64,9 @@ func (l *listing) sevenHeaderBytes() ([]byte, error) {
 	switch {
 	case crc32.ChecksumIEEE(s[12:]) != binary.LittleEndian.Uint32(s[8:]):
 		return nil, errors.New("7z: the start header's crc-32 does not hold")
-	case size == 0 && offset == 0:
+	case size == 0 && held > 0:
+		return nil, errors.New("7z: there is no list of members: the archive was not finished")
+	case size == 0:
 		return nil, nil
 	case offset > held || size > held-offset:
 		return nil, fmt.Errorf("7z: the list of members lies behind the end of this file: it continues in another volume, or was cut off: %w", io.ErrUnexpectedEOF)
