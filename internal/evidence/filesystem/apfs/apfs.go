@@ -30,7 +30,7 @@
 //
 // Entries come in the order of the volumes, in each in the order of the records
 // of its tree (by the identifier of the directory), then those that no directory
-// lists, then deleted ones, the younger checkpoint first.
+// lists, then those of snapshots and of older checkpoints, the younger first.
 //
 // # Deleted files
 //
@@ -49,8 +49,8 @@
 // again in between, which nothing shows.
 //
 // A file that is unlinked and still open is in a directory of its own, out of
-// sight; it is an Orphan, with content. So is, with a finding, one that no
-// directory lists.
+// sight; it is an Orphan, with content. So is one of the file system's own that no
+// directory lists, and, with a finding, any other that none lists.
 //
 // # Promised
 //

@@ -24,13 +24,14 @@ const (
 	inodePrivate    = 3 // files that are unlinked and still open
 )
 
-// Fields behind an inode and sizes of records (Reference "Extended-Field Types");
-// flags of chflags(2).
+// Fields behind an inode and flags of it (Reference "Extended-Field Types",
+// "Inode Flags", chflags(2)); sizes of records.
 const (
 	fieldName   = 4
 	fieldStream = 8
 	fieldDevice = 14
 
+	flagPrivate    = 0x01
 	bsdCompressed  = 0x20
 	bsdDataless    = 0x40000000
 	streamSize     = 40 // bytes of a j_dstream_t
@@ -60,6 +61,7 @@ type inode struct {
 	oid, parent uint64
 	stream      uint64 // under which its extents are kept
 	times       tutela.Times
+	private     bool // the file system's own; no directory lists it
 	bsd         uint32
 	mode        uint16
 	name        []byte
@@ -78,7 +80,7 @@ func parseInode(oid uint64, b []byte) (*inode, error) {
 			Born: stamp(little.Uint64(b[16:])), Modified: stamp(little.Uint64(b[24:])),
 			Changed: stamp(little.Uint64(b[32:])), Accessed: stamp(little.Uint64(b[40:])),
 		},
-		bsd: little.Uint32(b[68:]), mode: little.Uint16(b[80:]),
+		private: little.Uint64(b[48:])&flagPrivate != 0, bsd: little.Uint32(b[68:]), mode: little.Uint16(b[80:]),
 	}
 	return i, eachField(b[inodeSize:], i.field)
 }

@@ -98,6 +98,17 @@ func rich(blockSize, blocks int, shape func(c *craft)) (c *craft, live, gone []s
 	packInFork(c, v, "packed large", big)
 	has("packed large", big)
 
+	inStream := v.new()
+	at(v.inode(inStream, inodeRoot, "packed in a stream", modeFile), 68, uint32(bsdCompressed))
+	v.link(inodeRoot, "packed in a stream", inStream, modeFile)
+	v.large(c, inStream, "com.apple.decmpfs", put("fpmc", uint32(9), uint64(5000), uint8(0xcc), big[:5000]))
+	has("packed in a stream", big[:5000])
+
+	own := v.new()
+	at(v.inode(own, inodeRoot, "own", modeFile, field(fieldStream, dataStream(7, blockSize))), 48, uint64(flagPrivate))
+	v.extents(c, own, c.data([]byte("private"), 999))
+	gone = append(gone, row("$OrphanFiles/own", []byte("private")))
+
 	for i := range 40 {
 		content := noise(byte(10+i), i*200)
 		v.file(c, album, fmt.Sprintf("file %02d", i), content)

@@ -182,12 +182,8 @@ func (w *walker) open() bool {
 	tree, err := v.fileTree(w.nodes, xid)
 	if err != nil {
 		w.noteBad(err)
-	}
-	if err == nil {
-		_, err = tree.node(tree.root, -1)
-		if err != nil && !v.encrypted() {
-			w.noteBad(err)
-		}
+	} else if _, err = tree.node(tree.root, -1); err != nil && !v.encrypted() {
+		w.noteBad(err)
 	}
 	if err != nil && v.encrypted() {
 		w.findings = append(w.findings, v.secret(w.fs.checkpoint.flags&softwareCrypto != 0))
@@ -214,6 +210,7 @@ func (w *walker) survey(ctx context.Context) error {
 		w.find(tutela.FindingDamaged, "%d more parts of the %s cannot be read", w.bad-maxProblems, w.view.tree.name)
 	}
 	slices.Sort(w.listed)
+	slices.Sort(w.inodes)
 	return nil
 }
 
@@ -312,11 +309,16 @@ func (w *walker) unlisted(ctx context.Context) error {
 			continue
 		}
 		f, err := w.view.tree.load(oid)
-		if err != nil || f.inode == nil || f.isDirectory() {
-			continue // told of already
+		if f.inode == nil || f.isDirectory() {
+			continue // told of already; what is in the directory is told of by itself
 		}
-		f.problems = append(f.problems, damaged("no directory lists it"))
-		if err := w.file(f, 0, f.nameOrNumber()); err != nil {
+		if err != nil {
+			f.problems = append(f.problems, err)
+		}
+		if !f.private {
+			f.problems = append(f.problems, damaged("no directory lists it"))
+		}
+		if err := w.file(f, inodePrivate, f.nameOrNumber()); err != nil {
 			return err
 		}
 	}
