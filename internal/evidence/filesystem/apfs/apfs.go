@@ -56,19 +56,20 @@
 //
 // Every structure is held against its checksum, its type, its identifier and its
 // transaction (in sealed volumes against the hash in its parent, up to the seal)
-// before it is believed; where the youngest checkpoint fails, the next
-// one is used and FindingBackupTable says so. No byte is made up: zeros are given
-// for holes that the file system records, everything else that is missing is an
-// error of the read. Runs lists the bytes that lie in the source as they are.
-// Content that is not compressed is an io.ReaderAt. What is kept in memory grows
-// with the number of files (16 bytes each) and the names of directories, never
-// with content.
+// before it is believed. Where the youngest checkpoint fails, the next one is used
+// and FindingBackupTable says so, as it does where a system volume's own tree cannot
+// be read and that of the snapshot is listed from which it is mounted. No byte is
+// made up: zeros are given for holes that the file system records, everything else
+// that is missing is an error of the read. Runs lists the bytes that lie in the
+// source as they are. Content that is not compressed is an io.ReaderAt. What is kept
+// in memory grows with the number of files (16 bytes each) and the names of
+// directories, never with content.
 //
 // # Not promised
 //
 // Fusion drives, version 1 of the format, volumes with a key for each file, sealed
-// volumes whose seal is broken or made with another hash than SHA-256, and features
-// this reader does not know are refused by name. Nothing is unlocked. Volumes that
+// volumes that were changed since or whose hash is not SHA-256, and features this
+// reader does not know are refused by name. Nothing is unlocked. Volumes that
 // were deleted, and nodes that no checkpoint leads to, are not searched. That files
 // are clones of each other is not told. Directory statistics and the hashes of
 // sealed contents are not read; whether the counts in a volume's superblock are

@@ -29,6 +29,7 @@ type craft struct {
 	areaTree  bool   // the descriptor area is described by a tree
 	lists     bool   // chunk descriptions are listed in a block of their own
 	perNode   int    // records
+	mounted   uint64 // of the volume
 	sealed    bool   // the volume is to be a sealed one
 	sealing   bool   // the tree that is written is that of a sealed volume
 	rootHash  [sha256.Size]byte
@@ -49,6 +50,7 @@ type craftVolume struct {
 	records      []craftRecord
 	next         uint64 // inode
 	snapshots    []craftSnapshot
+	mounted      uint64        // transaction of a snapshot
 	seal, fext   uint64        // of a sealed volume
 	kept         []craftRecord // mappings that snapshots need
 	mappings     []craftRecord // of the last commit
@@ -502,6 +504,7 @@ func (c *craft) volumeBlock(v *craftVolume, objectMap, snapshots uint64) uint64 
 	at(b, 264, v.flags)
 	at(b, 704, v.name)
 	at(b, 964, v.role)
+	at(b, 968, v.mounted)
 	at(b, 1024, v.seal, v.fext, uint32(typeRoot|storagePhysical))
 	block := c.alloc(1)
 	c.store(block, v.oid, typeVolume, 0, b)

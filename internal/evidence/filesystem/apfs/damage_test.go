@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"tutela"
@@ -101,21 +103,42 @@ func TestSealed(t *testing.T) {
 			t.Errorf("object %d: %d files", little.Uint64(m.key), n)
 		}
 	}
-	for want, change := range map[string][2]int{
-		"unsupported: the volume was changed after it was sealed": {36, 1},
-		"unsupported: a volume sealed with hashes of kind 4":      {40, 4},
+}
+
+// TestBrokenSeal changes the seal of a volume: without a snapshot that is mounted
+// in its place it is refused, else that is listed.
+func TestBrokenSeal(t *testing.T) {
+	for want, change := range map[string]map[int]byte{
+		"unsupported: the volume was changed after it was sealed": {36: sealBroken, 128: 1},
+		"unsupported: a volume sealed with hashes of kind 4":      {40: 4},
+		"damaged: seal of volume":                                 {46: 1},
 	} {
-		b := block(c.img, little.Uint64(v.mappings[len(v.mappings)-1].value[8:]))
-		old := b[change[0]]
-		b[change[0]] = byte(change[1])
-		seal(b)
-		all := list(t, c.img)
-		expectLine(t, all, "/", want, "snapshot")
-		if len(all) != 1 {
-			t.Errorf("%s: %d entries", want, len(all))
+		for _, mounted := range []uint64{0, 1} {
+			c, _, _ := rich(4096, 2500, func(c *craft) { c.sealed, c.mounted = true, mounted })
+			v := c.volumes[0]
+			b := block(c.img, little.Uint64(v.mappings[len(v.mappings)-1].value[8:]))
+			for at, to := range change {
+				b[at] = to
+			}
+			seal(b)
+			all := list(t, c.img)
+			if mounted == 0 {
+				expectLine(t, all, "/", want, `snapshot "before lunch"`)
+			} else {
+				expectLine(t, all, "/", "backup-table: ", want[strings.Index(want, ":")+2:], `snapshot "before lunch" of transaction 1`, "is listed")
+				expectLine(t, all, "/in a snapshot.png", "allocated")
+			}
+			if (len(all) == 1) != (mounted == 0) {
+				t.Errorf("%s: %d entries", want, len(all))
+			}
 		}
-		b[change[0]] = old
 	}
+	c, live, gone := rich(4096, 2500, func(c *craft) { c.sealed = true })
+	v := c.volumes[0]
+	b := block(c.img, little.Uint64(v.mappings[len(v.mappings)-1].value[8:]))
+	b[36] = sealBroken // and nothing else: the hashes still tell that it is right
+	seal(b)
+	expectRows(t, c.img, live, gone)
 }
 
 func TestEncrypted(t *testing.T) {
@@ -379,6 +402,36 @@ func TestVisit(t *testing.T) {
 	cancel()
 	if err := fs.Walk(ctx, evidence.Limits{}, func(*evidence.Entry) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
+	}
+}
+
+// TestTogether walks one container twice at a time, and reads contents while the
+// walk goes on.
+func TestTogether(t *testing.T) {
+	c, _, _ := rich(4096, 2500, nil)
+	fs := evidencetest.MustOpen(t, opener, evidencetest.Source(c.img))
+	want := evidencetest.Listing(evidencetest.List(t, fs))
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			if got := evidencetest.Listing(evidencetest.List(t, fs)); got != want {
+				t.Error("two walks at a time differ from one")
+			}
+		})
+	}
+	err := fs.Walk(t.Context(), evidence.Limits{}, func(e *evidence.Entry) error {
+		if open := e.Open; open != nil {
+			all.Go(func() {
+				if content, err := open(); err == nil {
+					io.Copy(io.Discard, content)
+				}
+			})
+		}
+		return nil
+	})
+	all.Wait()
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -34,6 +34,7 @@ func rich(blockSize, blocks int, shape func(c *craft)) (c *craft, live, gone []s
 	}
 	has := func(path string, b []byte) { live = append(live, row(path, b)) }
 	v := c.volume("Rich", volumeCaseInsensitive)
+	v.mounted = c.mounted
 	if c.sealed {
 		v.incompatible |= volumeSealed
 	}

@@ -53,6 +53,7 @@ type volume struct {
 	rootTree     uint64
 	rootKind     uint32
 	snapshotTree uint64
+	mountedFrom  uint64 // transaction of the snapshot that is mounted in its place, or 0
 	integrity    uint64 // object of a sealed volume that has the hash of its tree
 	extentTree   uint64 // of a sealed volume
 	extentKind   uint32
@@ -82,7 +83,7 @@ func parseVolume(o *object) *volume {
 		incompatible: little.Uint64(b[56:]), flags: little.Uint64(b[264:]),
 		objectMap: little.Uint64(b[128:]), rootTree: little.Uint64(b[136:]), rootKind: little.Uint32(b[116:]),
 		snapshotTree: little.Uint64(b[152:]), rolling: little.Uint64(b[976:]) != 0,
-		integrity: little.Uint64(b[1024:]), extentTree: little.Uint64(b[1032:]), extentKind: little.Uint32(b[1040:]),
+		mountedFrom: little.Uint64(b[968:]), integrity: little.Uint64(b[1024:]), extentTree: little.Uint64(b[1032:]), extentKind: little.Uint32(b[1040:]),
 	}
 }
 
@@ -202,8 +203,6 @@ func (v *volume) unseal(t *tree, m *objectMap) error {
 	}
 	flags, hash, offset := little.Uint32(o.raw[36:]), little.Uint32(o.raw[40:]), uint64(little.Uint32(o.raw[44:]))
 	switch {
-	case flags&sealBroken != 0:
-		return &flaw{tutela.FindingUnsupported, "the volume was changed after it was sealed: not read"}
 	case hash != hashSHA256:
 		return &flaw{tutela.FindingUnsupported, fmt.Sprintf("a volume sealed with hashes of kind %d is not read", hash)}
 	case offset > uint64(len(o.raw)-sha256.Size):
@@ -216,7 +215,13 @@ func (v *volume) unseal(t *tree, m *objectMap) error {
 	}
 	if v.extentKind&storageMask == storageVirtual {
 		t.extents.storage, t.extents.child = storageVirtual, m.place
-		t.extents.root, err = m.place(v.extentTree)
+		if t.extents.root, err = m.place(v.extentTree); err != nil {
+			return err
+		}
+	}
+	_, err = t.node(t.root, -1)
+	if err != nil && flags&sealBroken != 0 {
+		return &flaw{tutela.FindingUnsupported, "the volume was changed after it was sealed: its tree is not read"}
 	}
 	return err
 }

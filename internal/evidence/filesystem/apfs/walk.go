@@ -181,15 +181,35 @@ func (w *walker) open() bool {
 	}
 	tree, err := v.fileTree(w.nodes, xid)
 	if err != nil {
-		w.noteBad(err)
-	} else if _, err = tree.node(tree.root, -1); err != nil && !v.encrypted() {
+		w.view.tree = w.instead(err)
+	} else if _, err = tree.node(tree.root, -1); err == nil {
+		w.view.tree = tree
+	} else if !v.encrypted() {
 		w.noteBad(err)
 	}
-	if err != nil && v.encrypted() {
+	if w.view.tree == nil && v.encrypted() {
 		w.findings = append(w.findings, v.secret(w.fs.checkpoint.flags&softwareCrypto != 0))
 	}
-	w.view = view{tree: tree, encrypted: v.encrypted() || v.rolling, hashed: v.hashed()}
-	return err == nil
+	w.view.encrypted, w.view.hashed = v.encrypted() || v.rolling, v.hashed()
+	return w.view.tree != nil
+}
+
+// instead is the tree that a Mac would show where a volume's own cannot be read:
+// system volumes are mounted from a snapshot, and what is beside it may be in the
+// middle of an update. It is nil, and the reason told, where there is none.
+func (w *walker) instead(reason error) *tree {
+	snapshots, _ := w.volume.snapshots(w.nodes, w.fs.checkpoint.xid)
+	for _, s := range snapshots {
+		if s.xid != w.volume.mountedFrom {
+			continue
+		}
+		if tree, err := w.volume.treeOf(w.nodes, s, w.fs.checkpoint.xid); err == nil {
+			w.find(tutela.FindingBackupTable, "%v: %s is listed, from which the volume is mounted", reason, s)
+			return tree
+		}
+	}
+	w.noteBad(reason)
+	return nil
 }
 
 // survey reads every record once and learns the directories.
