@@ -3,6 +3,8 @@ package ext
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"sort"
 
@@ -233,60 +235,95 @@ type copied struct {
 	escaped bool // its first four bytes are the journal's magic
 }
 
+// write is a block of the volume that a transaction changed.
+type write struct {
+	tag
+	at       int64 // of the copy in the source, bytes
+	sequence uint32
+}
+
+// replaying collects what the transactions from the start of the log on changed.
+type replaying struct {
+	j        *journal
+	at       int64 // block of the log to be read next
+	left     int64 // blocks that the log can still have
+	sequence uint32
+	done     []write
+	revoked  map[int64]uint32 // last transaction that did
+
+	pending       []write // of the transaction at hand
+	pendingRevoke []int64
+}
+
 // replay reads the transactions that a mount would write to their places.
 func (j *journal) replay() (o *overlay, transactions int64) {
-	o = &overlay{Source: j.src, block: j.fs.block, copies: map[int64]copied{}}
-	type write struct {
-		tag
-		at       int64
-		sequence uint32
+	r := &replaying{j: j, at: j.start, left: j.end - j.first, sequence: j.sequence, revoked: map[int64]uint32{}}
+	for r.step() {
 	}
-	var done, pending []write
-	revoked, pendingRevoked := map[int64]uint32{}, []int64(nil)
-	sequence, at, left := j.sequence, j.start, j.end-j.first
-	for ; left > 0; left-- {
-		b, err := j.read(at)
-		if err != nil {
-			break
-		}
-		kind, of := header(b)
-		if kind == 0 || of != sequence {
-			break
-		}
-		at = j.next(at)
-		switch kind {
-		case journalDescriptor:
-			for _, t := range j.tags(b) {
-				if place, err := j.place(at); err == nil && j.fs.inVolume(t.block, 1) {
-					pending = append(pending, write{t, place, sequence})
-				}
-				at = j.next(at)
-				left--
-			}
-			continue
-		case journalRevoke:
-			pendingRevoked = append(pendingRevoked, j.revoked(b)...)
-			continue
-		case journalCommit:
-			if !j.commitRight(b) {
-				left = 0
-				break
-			}
-			done, pending = append(done, pending...), nil
-			for _, block := range pendingRevoked {
-				revoked[block] = sequence
-			}
-			pendingRevoked = nil
-			sequence++
-			transactions++
-		default:
-			left = 0
-		}
+	j.fastCommits(r.sequence)
+	return r.overlay(), int64(r.sequence - j.sequence)
+}
+
+// step takes one block of the log; false where it ends. What comes behind the
+// last commit block was never finished, and does not count.
+func (r *replaying) step() bool {
+	b, err := r.j.read(r.at)
+	if err != nil || r.left <= 0 {
+		return false
 	}
-	bad := 0
+	kind, sequence := header(b)
+	if sequence != r.sequence {
+		return false
+	}
+	r.advance()
+	switch kind {
+	case journalDescriptor:
+		r.describe(b)
+	case journalRevoke:
+		r.pendingRevoke = append(r.pendingRevoke, r.j.revoked(b)...)
+	case journalCommit:
+		return r.commit(b)
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *replaying) advance() {
+	r.at = r.j.next(r.at)
+	r.left--
+}
+
+func (r *replaying) describe(b []byte) {
+	for _, t := range r.j.tags(b) {
+		if place, err := r.j.place(r.at); err == nil && r.j.fs.inVolume(t.block, 1) {
+			r.pending = append(r.pending, write{t, place, r.sequence})
+		}
+		r.advance()
+	}
+}
+
+func (r *replaying) commit(b []byte) bool {
+	if !r.j.commitRight(b) {
+		return false
+	}
+	r.done = append(r.done, r.pending...)
+	for _, block := range r.pendingRevoke {
+		r.revoked[block] = r.sequence
+	}
+	r.pending, r.pendingRevoke = nil, nil
+	r.sequence++
+	return true
+}
+
+// overlay is the last copy of each block that was not revoked since.
+func (r *replaying) overlay() *overlay {
+	j := r.j
+	o := &overlay{Source: j.src, block: j.fs.block, copies: map[int64]copied{}}
 	b := make([]byte, j.fs.block)
-	for _, w := range done {
-		if by, ok := revoked[w.block]; ok && int32(by-w.sequence) >= 0 {
+	var bad int
+	for _, w := range r.done {
+		if by, ok := r.revoked[w.block]; ok && int32(by-w.sequence) >= 0 {
 			continue
 		}
 		if readFull(j.src, b, w.at) != nil || !j.dataRight(b, w.tag, w.sequence) {
@@ -298,34 +335,28 @@ func (j *journal) replay() (o *overlay, transactions int64) {
 	if bad > 0 {
 		j.fs.find(tutela.FindingDamaged, fmt.Sprintf("%d blocks in the journal are bad and were not replayed", bad))
 	}
-	j.fastCommits(sequence)
-	for block := range o.copies {
-		o.sorted = append(o.sorted, block)
-	}
-	slices.Sort(o.sorted)
-	return o, transactions
+	o.sorted = slices.Sorted(maps.Keys(o.copies))
+	return o
 }
 
+// revoked are the blocks that a revoke block names: what older transactions hold
+// of them must not be replayed.
 func (j *journal) revoked(b []byte) (blocks []int64) {
 	end, right := j.tail(b)
 	if !right {
 		return nil
 	}
+	size := 4
+	if j.features&journal64bit != 0 {
+		size = 8
+	}
 	end = min(end, int(min(be32(b, 12), 1<<20)))
-	for at := 16; at < end; {
-		if j.features&journal64bit != 0 {
-			if at+8 > end {
-				break
-			}
-			blocks = append(blocks, int64(binary.BigEndian.Uint64(b[at:])&(1<<63-1)))
-			at += 8
-			continue
+	for at := 16; at+size <= end; at += size {
+		block := int64(be32(b, at))
+		if size == 8 {
+			block = int64(binary.BigEndian.Uint64(b[at:]) & math.MaxInt64)
 		}
-		if at+4 > end {
-			break
-		}
-		blocks = append(blocks, int64(be32(b, at)))
-		at += 4
+		blocks = append(blocks, block)
 	}
 	return blocks
 }
@@ -346,44 +377,33 @@ func (j *journal) fastCommits(sequence uint32) {
 }
 
 // ReadAt reads what a mount would see.
-func (o *overlay) ReadAt(p []byte, off int64) (int, error) {
-	n := 0
+func (o *overlay) ReadAt(p []byte, off int64) (n int, err error) {
 	for n < len(p) {
-		at := off + int64(n)
-		block := at / o.block
-		rest := p[n:]
-		i, here := slices.BinarySearch(o.sorted, block)
-		if !here {
-			if i < len(o.sorted) {
-				rest = rest[:min(int64(len(rest)), o.sorted[i]*o.block-at)]
-			}
-			m, err := o.Source.ReadAt(rest, at)
-			n += m
-			if m < len(rest) {
-				return n, err
-			}
-			if err != nil && n == len(p) {
-				return n, err
-			}
-			continue
-		}
-		c := o.copies[block]
-		within := at - block*o.block
-		rest = rest[:min(int64(len(rest)), o.block-within)]
-		m, err := o.Source.ReadAt(rest, c.at+within)
-		if c.escaped {
-			var magic [4]byte
-			binary.BigEndian.PutUint32(magic[:], journalMagic)
-			if within < 4 {
-				copy(rest[:m], magic[within:])
-			}
-		}
-		n += m
-		if m < len(rest) {
+		m, err := o.piece(p[n:], off+int64(n))
+		if n += m; m == 0 || err != nil && n < len(p) {
 			return n, err
 		}
 	}
 	return n, nil
+}
+
+// piece reads up to the next block that is somewhere else, or up to the end of
+// one that is.
+func (o *overlay) piece(p []byte, at int64) (int, error) {
+	i, here := slices.BinarySearch(o.sorted, at/o.block)
+	if !here {
+		if i < len(o.sorted) {
+			p = p[:min(int64(len(p)), o.sorted[i]*o.block-at)]
+		}
+		return o.Source.ReadAt(p, at)
+	}
+	c, within := o.copies[at/o.block], at%o.block
+	p = p[:min(int64(len(p)), o.block-within)]
+	n, err := o.Source.ReadAt(p, c.at+within)
+	if c.escaped && within < 4 {
+		copy(p[:n], binary.BigEndian.AppendUint32(nil, journalMagic)[within:])
+	}
+	return n, err
 }
 
 // inPlace leaves of the extents what lies in the source as it is.

@@ -225,52 +225,62 @@ const lostAt = int64(1) << 61
 // layout is the content of size bytes that a mapping makes up, and what lies
 // behind its end in the blocks that the file has.
 func (fs *FileSystem) layout(m *mapping, size int64) (content, behind []evidence.Extent) {
-	var end int64
-	missing := m.missing
-	add := func(offset, length int64) {
-		if inside := min(length, size-end); inside > 0 {
-			content = append(content, evidence.Extent{Offset: offset, Length: inside})
-			end += inside
-			length -= inside
-			offset += inside
-		}
-		if length > 0 && offset >= 0 && offset < lostAt {
-			behind = append(behind, evidence.Extent{Offset: offset, Length: length})
-		}
-	}
-	gap := func(until int64) {
-		for end < until && end < size {
-			at, n := evidence.Hole, until-end
-			for len(missing) > 0 && fs.bytes(missing[0].logical+missing[0].n) <= end {
-				missing = missing[1:]
-			}
-			if len(missing) > 0 {
-				from, to := fs.bytes(missing[0].logical), fs.bytes(missing[0].logical+missing[0].n)
-				if from > end {
-					n = min(n, from-end)
-				} else {
-					at, n = lostAt, min(n, to-end)
-				}
-			}
-			content = append(content, evidence.Extent{Offset: at, Length: min(n, size-end)})
-			end += n
-		}
-	}
+	l := layout{fs: fs, size: size, missing: m.missing}
 	for _, r := range m.runs {
-		gap(fs.bytes(r.logical))
-		offset, length := fs.bytes(r.physical), fs.bytes(r.n)
-		if r.unwritten && end < size {
-			content = append(content, evidence.Extent{Offset: evidence.Hole, Length: min(length, size-end)})
-			if over := end + length - size; over > 0 {
-				behind = append(behind, evidence.Extent{Offset: offset + length - over, Length: over})
-			}
-			end = min(size, end+length)
+		l.gap(fs.bytes(r.logical))
+		l.run(fs.bytes(r.physical), fs.bytes(r.n), r.unwritten)
+	}
+	l.gap(size)
+	return l.content, l.behind
+}
+
+// layout puts one extent behind the other.
+type layout struct {
+	fs              *FileSystem
+	size, end       int64 // of the file; of the extents until now
+	missing         []blockRun
+	content, behind []evidence.Extent
+}
+
+// put adds to the content what is below the size of the file, and returns how
+// much that was.
+func (l *layout) put(offset, length int64) int64 {
+	n := max(0, min(length, l.size-l.end))
+	if n > 0 {
+		l.content = append(l.content, evidence.Extent{Offset: offset, Length: n})
+		l.end += n
+	}
+	return n
+}
+
+// run adds a run. One that was not written yet holds zeros, not its blocks.
+func (l *layout) run(offset, length int64, unwritten bool) {
+	from := offset
+	if unwritten {
+		from = evidence.Hole
+	}
+	if n := l.put(from, length); n < length {
+		l.behind = append(l.behind, evidence.Extent{Offset: offset + n, Length: length - n})
+	}
+}
+
+// gap fills up to a byte: with zeros, but where the mapping itself is lost.
+func (l *layout) gap(until int64) {
+	for l.end < min(until, l.size) {
+		for len(l.missing) > 0 && l.fs.bytes(l.missing[0].logical+l.missing[0].n) <= l.end {
+			l.missing = l.missing[1:]
+		}
+		if len(l.missing) == 0 {
+			l.put(evidence.Hole, until-l.end)
 			continue
 		}
-		add(offset, length)
+		from, to := l.fs.bytes(l.missing[0].logical), l.fs.bytes(l.missing[0].logical+l.missing[0].n)
+		if from > l.end {
+			l.put(evidence.Hole, min(until, from)-l.end)
+		} else {
+			l.put(lostAt, min(until, to)-l.end)
+		}
 	}
-	gap(size)
-	return content, behind
 }
 
 // bytes is a number of blocks in bytes, or the largest number there is.
