@@ -193,9 +193,7 @@ func (w *walker) readDead(out *evidence.Entry, e *entry) {
 		refuse(out, g.code, g.err)
 		return
 	}
-	for _, f := range append(g.told, w.doubts(g.extents)...) {
-		out.Findings = append(out.Findings, f)
-	}
+	out.Findings = append(append(out.Findings, g.told...), w.doubts(g.extents)...)
 	w.set(out, e, g.extents)
 }
 

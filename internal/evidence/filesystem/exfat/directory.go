@@ -68,11 +68,11 @@ func (r *reading) find(code, detail string) {
 func (w *walker) list(ctx context.Context, d *directory, visit func(*entry) error) ([]tutela.Finding, error) {
 	r := &reading{w: w, d: d, visit: visit}
 	for _, x := range r.extents() {
-		for at := x.Offset; at < x.Offset+x.Length; at += w.geo.sector {
+		for at, end := x.Offset, x.Offset+x.Length; at < end; at += int64(len(w.buffer)) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			if err := r.sector(at); err != nil {
+			if err := r.chunk(w.buffer[:min(int64(len(w.buffer)), end-at)], at); err != nil {
 				return nil, err
 			}
 		}
@@ -119,14 +119,27 @@ func (r *reading) extents() (fresh []evidence.Extent) {
 	return fresh
 }
 
-func (r *reading) sector(at int64) error {
-	b := r.w.buffer[:r.w.geo.sector]
-	if err := readFull(r.w.fs.src, b, at); err != nil {
-		if !r.ended {
-			r.find(tutela.FindingReadError, fmt.Sprintf("its sector at byte %d: %v", at, err))
+// chunk reads into b and takes its entries, sector by sector where that fails.
+func (r *reading) chunk(b []byte, at int64) error {
+	err := readFull(r.w.fs.src, b, at)
+	switch sector := int(r.w.geo.sector); {
+	case err == nil:
+		return r.slots(b, at)
+	case len(b) > sector:
+		for i := 0; i < len(b); i += sector {
+			if err := r.chunk(b[i:min(i+sector, len(b))], at+int64(i)); err != nil {
+				return err
+			}
 		}
-		return r.finish()
+		return nil
 	}
+	if !r.ended {
+		r.find(tutela.FindingReadError, fmt.Sprintf("its sector at byte %d: %v", at, err))
+	}
+	return r.finish()
+}
+
+func (r *reading) slots(b []byte, at int64) error {
 	for i := 0; i < len(b); i += slotBytes {
 		if err := r.slot(b[i:i+slotBytes], at+int64(i)); err != nil {
 			return err

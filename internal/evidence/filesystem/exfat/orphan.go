@@ -2,9 +2,12 @@ package exfat
 
 import "context"
 
+const headBytes = 2048 // hold the longest set, wherever before it another ends
+
 // search looks into the beginning of every cluster that nothing in use has, for
 // sets whose checksum is right: no other bytes look like that.
 func (w *walker) search(ctx context.Context) error {
+	heads := heads{src: w.fs.src, geo: w.geo}
 	for c := uint32(firstCluster); w.geo.holds(c); c++ {
 		if w.claimed.has(c) {
 			continue
@@ -12,12 +15,12 @@ func (w *walker) search(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := w.buffer[:min(w.geo.cluster, int64(len(w.buffer)))]
-		if readFull(w.fs.src, b, w.geo.offset(c)) != nil || !holdsSet(b) {
+		b, err := heads.of(c, min(w.geo.cluster, headBytes))
+		if err != nil || !holdsSet(b) {
 			continue // what cannot be read is told where somebody reads it
 		}
 		w.pieces = append(w.pieces, c)
-		if _, err := w.list(ctx, orphan(c), w.noteInside); err != nil {
+		if _, err = w.list(ctx, orphan(c), w.noteInside); err != nil {
 			return err
 		}
 	}

@@ -21,7 +21,7 @@ type walker struct {
 	table  *table
 	limits evidence.Limits
 	visit  func(*evidence.Entry) error
-	buffer []byte // a sector, or what search looks at
+	buffer []byte // of directories
 
 	bitmap  clusterSet // clusters in use, nil where that cannot be read
 	listed  clusterSet // of directories that this pass has listed
@@ -59,7 +59,7 @@ func newWalker(fs *FileSystem, limits evidence.Limits, visit func(*evidence.Entr
 	set := func() clusterSet { return newClusterSet(&fs.geo) }
 	return &walker{
 		fs: fs, geo: &fs.geo, table: newTable(fs), limits: limits, visit: visit,
-		buffer: make([]byte, 4096), listed: set(),
+		buffer: make([]byte, pageBytes), listed: set(),
 		claimed: set(), crossed: set(), begins: set(), covered: set(), both: set(), inside: set(),
 		steps:   4*int64(fs.geo.held) + 1<<16,
 		deleted: product(held, limits.DeletedFactor),

@@ -77,11 +77,11 @@ func (r *reading) find(code, detail string) {
 func (w *walker) list(ctx context.Context, d *directory, visit func(*entry) error) ([]tutela.Finding, error) {
 	r := &reading{w: w, d: d}
 	for _, e := range r.extents() {
-		for at := e.Offset; at < e.Offset+e.Length; at += w.geo.sector {
+		for at, end := e.Offset, e.Offset+e.Length; at < end; at += int64(len(w.buffer)) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			if err := r.sector(at, visit); err != nil {
+			if err := r.chunk(w.buffer[:min(int64(len(w.buffer)), end-at)], at, visit); err != nil {
 				return nil, err
 			}
 		}
@@ -122,17 +122,29 @@ func (r *reading) extents() []evidence.Extent {
 	return fresh
 }
 
-// sector reads one sector's slots.
-func (r *reading) sector(at int64, visit func(*entry) error) error {
-	b := r.w.buffer
-	if err := readFull(r.w.fs.src, b, at); err != nil {
-		if !r.ended {
-			r.find(tutela.FindingReadError, fmt.Sprintf("its sector at byte %d: %v", at, err))
+// chunk reads into b and takes its slots, sector by sector where that fails.
+func (r *reading) chunk(b []byte, at int64, visit func(*entry) error) error {
+	err := readFull(r.w.fs.src, b, at)
+	switch sector := int(r.w.geo.sector); {
+	case err == nil:
+		return r.slots(b, at, visit)
+	case len(b) > sector:
+		for i := 0; i < len(b); i += sector {
+			if err := r.chunk(b[i:min(i+sector, len(b))], at+int64(i), visit); err != nil {
+				return err
+			}
 		}
-		r.long.reset()
 		return nil
 	}
-	for i := 0; i < len(b); i += slotBytes {
+	if !r.ended {
+		r.find(tutela.FindingReadError, fmt.Sprintf("its sector at byte %d: %v", at, err))
+	}
+	r.long.reset()
+	return nil
+}
+
+func (r *reading) slots(b []byte, at int64, visit func(*entry) error) error {
+	for i := 0; i+slotBytes <= len(b); i += slotBytes {
 		if r.d.pieces && r.ended {
 			return nil
 		}

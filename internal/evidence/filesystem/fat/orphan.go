@@ -19,6 +19,7 @@ type remains struct {
 // search looks at the beginning of every cluster that nothing in use has.
 func (w *walker) search(ctx context.Context) error {
 	w.remains = remains{parents: map[uint32]uint32{}}
+	heads := heads{src: w.fs.src, geo: w.geo}
 	for c := uint32(firstCluster); w.geo.holds(c); c++ {
 		if w.claimed.has(c) {
 			continue
@@ -26,11 +27,11 @@ func (w *walker) search(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := w.buffer
-		if readFull(w.fs.src, b, w.geo.offset(c)) != nil {
+		b, err := heads.of(c, w.geo.sector)
+		if err != nil {
 			continue // told where somebody reads it
 		}
-		self, parent, ok := w.heads(b)
+		self, parent, ok := w.dots(b)
 		switch {
 		case ok && self == c:
 			w.remains.parents[c] = parent
@@ -42,8 +43,8 @@ func (w *walker) search(ctx context.Context) error {
 	return nil
 }
 
-// heads reads what the first two entries of a directory name.
-func (w *walker) heads(b []byte) (self, parent uint32, ok bool) {
+// dots reads what the first two entries of a directory name.
+func (w *walker) dots(b []byte) (self, parent uint32, ok bool) {
 	dot, up := slot(b[:slotBytes]), slot(b[slotBytes:2*slotBytes])
 	return dot.start(w.geo.bits), up.start(w.geo.bits), dot.isDot() && up.isDotDot()
 }

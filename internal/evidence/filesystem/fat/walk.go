@@ -19,7 +19,7 @@ type walker struct {
 	table  *table
 	limits evidence.Limits
 	visit  func(*evidence.Entry) error
-	buffer []byte // a sector
+	buffer []byte // of directories
 
 	listed  clusterSet // of directories that this pass has listed
 	claimed clusterSet // of files and directories in use
@@ -57,7 +57,7 @@ func newWalker(fs *FileSystem, limits evidence.Limits, visit func(*evidence.Entr
 	held := min(fs.geo.total, fs.src.Size())
 	return &walker{
 		fs: fs, geo: &fs.geo, table: newTable(fs), limits: limits, visit: visit,
-		buffer:  make([]byte, fs.geo.sector),
+		buffer:  make([]byte, pageBytes),
 		claimed: newClusterSet(&fs.geo), crossed: newClusterSet(&fs.geo),
 		begins: newClusterSet(&fs.geo), covered: newClusterSet(&fs.geo), both: newClusterSet(&fs.geo),
 		deleted: product(held, limits.DeletedFactor),
