@@ -66,10 +66,11 @@ func (w *walker) chunk(c inodeChunk, give func(number uint64, free bool) error) 
 
 // lost counts what cannot be read.
 type lost struct {
-	inodes int
-	least  uint64
-	groups int
-	first  string // reason
+	leftOut int // files
+	inodes  int
+	least   uint64
+	groups  int
+	first   string // reason
 }
 
 func (w *walker) tellUnreadable() error {
@@ -84,6 +85,12 @@ func (w *walker) tellUnreadable() error {
 		findings = append(findings, tutela.Finding{
 			Code:   tutela.FindingDamaged,
 			Detail: fmt.Sprintf("the inodes of %d groups are not, or not all, looked through for lost and deleted files: %s", u.groups, u.first),
+		})
+	}
+	if n := w.unreadable.leftOut; n > 0 {
+		findings = append(findings, tutela.Finding{
+			Code:   tutela.FindingLimit,
+			Detail: fmt.Sprintf("more lost and deleted files than the volume has blocks: %d were left out", n),
 		})
 	}
 	if len(findings) == 0 {
@@ -154,9 +161,6 @@ func (w *walker) deleted(i *inode) error {
 	free, all, known := w.free.count(extents)
 	if known && free == 0 {
 		return nil // nothing of it is left
-	}
-	if w.deletedCount--; w.deletedCount < 0 {
-		return nil
 	}
 	size -= w.fs.zerosAtEnd(extents)
 	e := w.orphan(i.number)

@@ -28,7 +28,7 @@ type walker struct {
 	claimed  int64 // bytes that files in use may still have
 
 	free         freeMap
-	deletedCount int64 // deleted files that may still be given
+	deletedCount int64 // deleted and lost files that may still be given: no more than blocks
 	deletedBytes int64 // of theirs that may still be given
 	unreadable   lost  // inodes in use
 }
@@ -209,6 +209,13 @@ func (w *walker) below(d directory, r record) directory {
 }
 
 func (w *walker) emit(e *evidence.Entry, problem *tutela.Finding) error {
+	if e.State != tutela.Allocated {
+		if w.deletedCount == 0 {
+			w.unreadable.leftOut++
+			return nil
+		}
+		w.deletedCount--
+	}
 	if len(e.Path) > w.limits.NameBytes {
 		e.Path = e.Path[:w.limits.NameBytes]
 		e.Find(tutela.FindingLimit, "its path is too long and is cut")
