@@ -1,6 +1,8 @@
-// Package archive finds files inside files: zip (and what is built on it, such
-// as OOXML documents, JAR and APK), tar, and the single-stream compressions
-// gzip, bzip2, xz and Zstandard, nested in one another.
+// Package archive finds files inside files: archives (zip and what is built on
+// it, such as OOXML and OpenDocument, JAR, APK and UFDR; 7z, rar, tar, cab, cpio,
+// ar and Debian packages, Android backups), compressed streams (gzip, bzip2, xz,
+// Zstandard, lz4, lzma, Unix compress), and what Office and Windows keep in OLE
+// compound files and thumbnail caches; all nested in one another.
 //
 // Start with [Detect], which says from the first [HeadBytes] bytes whether there
 // is anything to expand, then [New] and [Expander.Expand].
@@ -8,19 +10,37 @@
 // A format is one row of the table in formats.go and one lister, which turns
 // the content (random access, listing.content and listing.size) into members;
 // everything else, that is nesting, limits, paths, counting and the spool,
-// happens around it.
+// happens around it. To add one, write the lister in a file of its own, and if
+// the format is a world of its own, its reader in a package below this one that
+// knows nothing of archives (as compound is); then add the row. A member's
+// content is a function that begins to decode it, and, where the bytes lie in
+// the archive as they are, a section of it (see member, inPlace). Content that
+// can only be decoded from its beginning goes through solid.
 //
 // Promised: a member is decompressed once when it is visited (an archive within
 // an archive once in all: it goes to the [Spool] first, and both the visitor and
-// the walk inside read from there); nothing is allocated by a size that an
-// archive claims; every bound of [evidence.Limits] that is hit is a finding; and
-// the names in an archive are labels, never host paths. Not promised: that an
-// Entry's Open works after visit has returned (see [Expander.Expand]), nor that
-// DOS times, which have no zone, are really UTC.
+// the walk inside read from there), a solid archive once in all, if its members
+// are read in their order; nothing is allocated by a size that an archive
+// claims, and no decoder takes more than 256 MiB; every bound of
+// [evidence.Limits] that is hit is a finding; what is encrypted is told, and
+// opened where a passphrase of [evidence.Keys] fits, which is told too: to know
+// that, up to 64 MiB are decoded once more, and what a wrong passphrase gives is
+// never called right; and the names in an archive are labels, never host paths.
+// Not promised: that an Entry's Open works after visit has returned (see
+// [Expander.Expand]), that DOS times, which have no zone, are really UTC, and
+// that content is right where its format has no checksum (compress, ar, cpio but
+// for its crc form, MSZIP blocks without one, compound files, thumbnail caches)
+// or only one that is not verified (BLAKE2sp in rar).
 //
 // A zip without a usable directory is listed from its local headers, a tar with
-// a damaged header from the next good one. 7z, RAR and CAB are recognised and
-// reported as unsupported. Self-extracting archives are not detected.
+// a damaged header from the next good one.
+//
+// Not read, and told by name: in zip and 7z the methods Deflate64, in zip also
+// those from before deflate, PPMd, JPEG, WavPack and strong encryption, in 7z
+// also zstd, brotli, lz4 and the filters IA-64, ARMT, RISC-V; LZX and Quantum in
+// cab; rar from before 2.0, and passphrases of rar. Several volumes are not
+// joined: each lists what it has whole. Self-extracting archives are not
+// detected, nor are the previews in the summary of an Office file looked for.
 package archive
 
 import (
@@ -210,12 +230,6 @@ func (l *listing) find(code, format string, args ...any) {
 // stop tells why the rest of the archive was left.
 func (l *listing) stop(code, format string, args ...any) {
 	l.findings = append(l.findings, tutela.Finding{Code: code, Detail: fmt.Sprintf(format, args...)})
-}
-
-// unread is the lister of formats that are recognised and not read.
-func (l *listing) unread([]byte) error {
-	l.find(tutela.FindingUnsupported, "%s archives are not read", l.format.name)
-	return nil
 }
 
 func (l *listing) visitArchive(ended error) error {

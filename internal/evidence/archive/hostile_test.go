@@ -149,6 +149,18 @@ func TestBombStops(t *testing.T) {
 	}
 }
 
+// The same for formats that only other programs write, packed as tightly as
+// they do.
+func TestPackedBombsStop(t *testing.T) {
+	limits := evidence.Limits{Ratio: 10, RatioAfter: 1 << 20}
+	for _, name := range []string{"zeros.7z", "zeros.Z", "zeros.lz4", "zeros.lzma", "zeros.cab"} {
+		got := expand(t, readTestdata(t, "bombs/"+name), limits)
+		if got.findings[tutela.FindingBomb] == 0 || got.read > 2<<20 {
+			t.Errorf("%s: read %d bytes, findings %v", name, got.read, got.findings)
+		}
+	}
+}
+
 // Archives in archives that name a million empty files are a bomb too, though
 // hardly a byte comes out of them.
 func TestFanOutIsABomb(t *testing.T) {
