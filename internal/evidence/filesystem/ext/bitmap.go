@@ -177,41 +177,65 @@ func (a *allocation) inodeInUse(number int64) (bool, error) {
 // Free implements [tutela/internal/evidence.FreeSpace].
 func (fs *FileSystem) Free(ctx context.Context, visit func(tutela.Run) error) error {
 	a := newAllocation(fs)
-	var run tutela.Run
+	j := joiner{visit: visit, limit: fs.src.Size()}
 	for g := range fs.groups {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		start, blocks := fs.groupStart(g), fs.groupBlocks(g)
-		if fs.bytes(start) >= fs.src.Size() {
+		if fs.bytes(fs.groupStart(g)) >= j.limit {
 			break
 		}
 		bits, err := a.readBlockBits(g)
 		if err != nil {
 			return fmt.Errorf("ext: %w", err)
 		}
-		for c := int64(0); c*fs.ratio < blocks; c++ {
-			if bits[c/8]>>(c%8)&1 != 0 {
-				continue
-			}
-			at := (start + c*fs.ratio) * fs.block
-			n := min(min(fs.ratio, blocks-c*fs.ratio)*fs.block, fs.src.Size()-at)
-			switch {
-			case n <= 0:
-			case run.Offset+run.Length == at && run.Length > 0:
-				run.Length += n
-			default:
-				if run.Length > 0 {
-					if err := visit(run); err != nil {
-						return err
-					}
-				}
-				run = tutela.Run{Offset: at, Length: n}
-			}
+		if err := fs.freeIn(g, bits, &j); err != nil {
+			return err
 		}
 	}
-	if run.Length > 0 {
-		return visit(run)
+	return j.flush()
+}
+
+// freeIn adds the free clusters of one group.
+func (fs *FileSystem) freeIn(g int64, bits []byte, j *joiner) error {
+	start, blocks := fs.groupStart(g), fs.groupBlocks(g)
+	for c := int64(0); c*fs.ratio < blocks; c++ {
+		if bits[c/8]>>(c%8)&1 != 0 {
+			continue
+		}
+		n := min(fs.ratio, blocks-c*fs.ratio)
+		if err := j.add((start+c*fs.ratio)*fs.block, n*fs.block); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// joiner visits runs that are added in order, joined where they touch and cut at
+// a limit.
+type joiner struct {
+	visit func(tutela.Run) error
+	limit int64 // bytes
+	run   tutela.Run
+}
+
+func (j *joiner) add(offset, length int64) error {
+	length = min(length, j.limit-offset)
+	switch {
+	case length <= 0:
+		return nil
+	case j.run.Length > 0 && j.run.Offset+j.run.Length == offset:
+		j.run.Length += length
+		return nil
+	}
+	err := j.flush()
+	j.run = tutela.Run{Offset: offset, Length: length}
+	return err
+}
+
+func (j *joiner) flush() error {
+	if j.run.Length == 0 {
+		return nil
+	}
+	return j.visit(j.run)
 }
