@@ -20,7 +20,6 @@ func (h *Host) Volume(src evidence.Source, only string) (evidence.FileSystem, st
 	if err != nil {
 		return nil, name, err
 	}
-	v.param = []byte(name) // a child that takes over asks no other reader
 	if v.maps {
 		return mappedVolume{v}, name, nil
 	}

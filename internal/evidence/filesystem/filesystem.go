@@ -10,8 +10,15 @@ import (
 	"fmt"
 
 	"tutela/internal/evidence"
+	"tutela/internal/evidence/filesystem/apfs"
+	"tutela/internal/evidence/filesystem/exfat"
+	"tutela/internal/evidence/filesystem/ext"
+	"tutela/internal/evidence/filesystem/fat"
+	"tutela/internal/evidence/filesystem/hfsplus"
 	"tutela/internal/evidence/filesystem/iso"
 	"tutela/internal/evidence/filesystem/ntfs"
+	"tutela/internal/evidence/filesystem/squashfs"
+	"tutela/internal/evidence/filesystem/xfs"
 )
 
 // reader is a file system this version can list.
@@ -25,11 +32,30 @@ type reader struct {
 	spans int64
 }
 
-// readers lists them in the order in which they are tried.
+// readers lists them in the order in which they are tried: what only a few bytes
+// tell comes after what many do.
 func readers() []reader {
 	return []reader{
-		{name: "ntfs", open: func(src evidence.Source) (evidence.FileSystem, error) { return ntfs.Open(src) }},
-		{name: "iso9660", spans: 32 << 10, open: func(src evidence.Source) (evidence.FileSystem, error) { return iso.Open(src) }},
+		{name: "ntfs", open: opens(ntfs.Open)},
+		{name: "exfat", open: opens(exfat.Open)},
+		{name: "apfs", open: opens(apfs.Open)},
+		{name: "hfs+", open: opens(hfsplus.Open)},
+		{name: "xfs", open: opens(xfs.Open)},
+		{name: "squashfs", open: opens(squashfs.Open)},
+		{name: "ext", open: opens(ext.Open)},
+		{name: "iso9660", spans: 32 << 10, open: opens(iso.Open)},
+		{name: "fat", open: opens(fat.Open)},
+	}
+}
+
+// opens makes a reader's Open fit, without a typed nil.
+func opens[F evidence.FileSystem](open func(evidence.Source) (F, error)) func(evidence.Source) (evidence.FileSystem, error) {
+	return func(src evidence.Source) (evidence.FileSystem, error) {
+		fs, err := open(src)
+		if err != nil {
+			return nil, err
+		}
+		return fs, nil
 	}
 }
 
@@ -91,9 +117,5 @@ func (r reader) safely(src evidence.Source) (fs evidence.FileSystem, err error) 
 			fs, err = nil, fmt.Errorf("reader failed: %v", cause)
 		}
 	}()
-	fs, err = r.open(src)
-	if err != nil {
-		return nil, err // not a typed nil
-	}
-	return fs, nil
+	return r.open(src)
 }
