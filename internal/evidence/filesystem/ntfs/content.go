@@ -60,7 +60,7 @@ func (it *item) readResident(a *attribute) {
 func (w *walker) readClusters(it *item, f *file, first *attribute, s *stream) {
 	it.size = s.size
 	it.clusters = s.mappedBytes()
-	it.runs = s.sourceRuns()
+	it.runs, it.slack = s.sourceRuns(), s.slack()
 	it.open = s.open
 	if first.compressed() {
 		it.runs = nil

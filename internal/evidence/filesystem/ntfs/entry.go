@@ -17,6 +17,7 @@ type item struct {
 	clusters int64 // bytes of the volume that it claims
 	inRecord bool  // resident
 	runs     []tutela.Run
+	slack    []tutela.Run
 	findings []tutela.Finding
 	open     func() (evidence.Content, error)
 }
@@ -27,7 +28,7 @@ func (it *item) find(code, detail string) {
 
 // refuse makes the content unreadable.
 func (it *item) refuse(err error) {
-	it.runs = nil
+	it.runs, it.slack = nil, nil
 	it.open = func() (evidence.Content, error) { return nil, fmt.Errorf("ntfs: %w", err) }
 }
 
@@ -103,6 +104,7 @@ func (w *walker) emit(f *file, dir place, name []byte, it item, times tutela.Tim
 		Size:  it.size,
 		Times: times,
 		Runs:  it.runs,
+		Slack: it.slack,
 		Open:  it.open,
 	}
 	e.Findings = append(append(e.Findings, f.findings...), it.findings...)
@@ -122,7 +124,7 @@ func (w *walker) emit(f *file, dir place, name []byte, it item, times tutela.Tim
 	if !f.inUse() && e.Open != nil && !w.deleted.take(e.Size) {
 		e.Find(tutela.FindingLimit, "more deleted bytes than the limit allows: not read")
 		it.refuse(fmt.Errorf("deleted bytes on this volume are limited to %d times its size", w.limits.DeletedFactor))
-		e.Runs, e.Open = it.runs, it.open
+		e.Runs, e.Slack, e.Open = it.runs, it.slack, it.open
 	}
 	return w.visit(e)
 }

@@ -89,7 +89,7 @@ type FileSystem struct {
 	findings []tutela.Finding // about the volume as a whole
 }
 
-var _ evidence.FileSystem = (*FileSystem)(nil)
+var _ evidence.FreeSpace = (*FileSystem)(nil)
 
 // Open reads the boot sector and finds the MFT. Where the boot sector is bad it
 // uses the copy behind the volume, where record 0 is bad its mirror, and Walk

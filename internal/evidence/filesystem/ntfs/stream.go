@@ -101,6 +101,19 @@ func (s *stream) sourceRuns() []tutela.Run {
 	return runs
 }
 
+// slack are the bytes of the clusters that lie behind what was ever written.
+func (s *stream) slack() []tutela.Run {
+	var runs []tutela.Run
+	limit := min(s.size, s.valid)
+	for _, e := range s.extents {
+		used := min(max(limit-e.vcn*s.cluster, 0), e.length*s.cluster)
+		if e.mapped() && used < e.length*s.cluster {
+			runs = append(runs, tutela.Run{Offset: e.lcn*s.cluster + used, Length: e.length*s.cluster - used})
+		}
+	}
+	return runs
+}
+
 // readRun fills p from off on. What it could not read is a *evidence.ReadError.
 func readRun(src evidence.Source, p []byte, off int64) (int, error) {
 	n, err := src.ReadAt(p, off)
