@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -74,6 +75,34 @@ func SameDisk(t *testing.T, disk evidence.Source, want []byte) {
 	n, err := disk.ReadAt(tail, disk.Size()-50)
 	if n != 50 || !errors.Is(err, io.EOF) {
 		t.Errorf("across the end: %d bytes, %v", n, err)
+	}
+}
+
+// HugeDisk reads here and there on a disk of many terabytes, of which only the
+// given stretch is not zeros but sevens, and holds that little memory is taken.
+func HugeDisk(t *testing.T, disk evidence.Source, sevens tutela.Run) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	buf := make([]byte, 4096)
+	for n := range int64(2000) {
+		off := disk.Size() / 2000 * n
+		if n == 1000 {
+			off = sevens.Offset + sevens.Length - 2048
+		}
+		if _, err := disk.ReadAt(buf, off); err != nil {
+			t.Fatalf("at %d: %v", off, err)
+		}
+		for i, b := range buf {
+			at := off + int64(i)
+			if within := at >= sevens.Offset && at < sevens.Offset+sevens.Length; within != (b == 7) || !within && b != 0 {
+				t.Fatalf("the byte at %d is %d", at, b)
+			}
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if after.HeapSys > before.HeapSys+(64<<20) {
+		t.Errorf("%d MB for a few reads", (after.HeapSys-before.HeapSys)>>20)
 	}
 }
 

@@ -62,6 +62,11 @@ func TestDisks(t *testing.T) {
 	}
 }
 
+func TestHugeDisk(t *testing.T) {
+	d := mustOpen(t, storage(t, "huge.qcow2"), "huge.qcow2")
+	evidencetest.HugeDisk(t, d, tutela.Run{Offset: 9 << 40, Length: 65536})
+}
+
 // One ext2 volume lies in several containers; this is the digest of its bytes.
 func TestPublicImages(t *testing.T) {
 	for name, want := range map[string]string{

@@ -134,20 +134,31 @@ func (t trailer) size() int64       { return t.long(492) * sector }
 
 // findTrailer looks for the trailer at the end of the file.
 func findTrailer(src evidence.Source) (trailer, error) {
-	for pad := int64(0); pad <= padding; pad++ {
-		at := src.Size() - trailerBytes - pad
-		if at < 0 {
-			break
-		}
-		tail, err := virtual.Read(src, at, trailerBytes)
-		if err != nil {
-			return nil, err
-		}
-		if t := trailer(tail); string(t[:4]) == "koly" && binary.BigEndian.Uint32(t[8:]) == trailerBytes {
+	if src.Size() < trailerBytes {
+		return nil, evidence.ErrNotThis
+	}
+	last, err := virtual.Read(src, src.Size()-trailerBytes, trailerBytes)
+	if err != nil {
+		return nil, err
+	}
+	if t := trailer(last); t.named() {
+		return t, t.check()
+	}
+	length := min(src.Size(), trailerBytes+padding)
+	tail, err := virtual.Read(src, src.Size()-length, int(length))
+	if err != nil {
+		return nil, evidence.ErrNotThis // what is bad lies before the place of a trailer
+	}
+	for ; len(tail) >= trailerBytes; tail = tail[:len(tail)-1] {
+		if t := trailer(tail[len(tail)-trailerBytes:]); t.named() {
 			return t, t.check()
 		}
 	}
 	return nil, evidence.ErrNotThis
+}
+
+func (t trailer) named() bool {
+	return string(t[:4]) == "koly" && binary.BigEndian.Uint32(t[8:]) == trailerBytes
 }
 
 func (t trailer) check() error {

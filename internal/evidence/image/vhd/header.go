@@ -22,6 +22,7 @@ const (
 const (
 	footerBytes = 512
 	headerBytes = 1024
+	headerMagic = "cxsparse"
 )
 
 // sum is the ones' complement of the sum of all bytes but the four of the
@@ -54,6 +55,13 @@ func (f footer) valid() bool {
 
 func (f footer) named() bool { return string(f[:8]) == "conectix" }
 
+// leads reports whether a footer points to a header: it counts where the copy at
+// the beginning cannot be read.
+func (f footer) leads(src evidence.Source) bool {
+	b, err := virtual.Read(src, f.dataOffset(), 8)
+	return err == nil && string(b) == headerMagic
+}
+
 // readFooter reads what would be a footer; zeros where there is nothing. One of
 // 511 bytes lacks a byte that is always 0.
 func readFooter(src evidence.Source, at int64, length int) footer {
@@ -74,7 +82,7 @@ func findFooter(src evidence.Source, files *virtual.Files) (footer, error) {
 		f := readFooter(src, at, length)
 		switch {
 		case !f.valid():
-		case f.kind() == fixed && f.size() == at, f.sparse() && copied.named():
+		case f.kind() == fixed && f.size() == at, f.sparse() && (copied.named() || f.leads(src)):
 			return f, nil
 		}
 	}

@@ -252,7 +252,7 @@ func readHeader(src evidence.Source, files *virtual.Files, at int64) (header, er
 		return nil, fmt.Errorf("vhd: dynamic disk header: %w", err)
 	}
 	h := header(b)
-	if string(h[:8]) != "cxsparse" {
+	if string(h[:8]) != headerMagic {
 		return nil, fmt.Errorf("vhd: no dynamic disk header at %d", at)
 	}
 	if sum(h, 36) != binary.BigEndian.Uint32(h[36:]) {

@@ -182,6 +182,9 @@ func TestFooters(t *testing.T) {
 	if notes := d.Notes(); len(notes) != 1 || notes[0].Code != tutela.FindingBackupTable {
 		t.Errorf("notes %v", notes)
 	}
+	lost := bytes.Clone(dynamicDisk)
+	clear(lost[:512])
+	evidencetest.SameDisk(t, mustOpen(t, evidencetest.Storage{"x": lost}, "x"), evidencetest.Pattern(diskBytes))
 	b := bytes.Clone(dynamicDisk)
 	b[512+100]++
 	if d := mustOpen(t, evidencetest.Storage{"x": b}, "x"); len(d.Notes()) != 1 {

@@ -75,6 +75,14 @@ func TestInterleaved(t *testing.T) {
 	}
 }
 
+func TestHugeDisk(t *testing.T) {
+	const block = 256 * mb
+	c := (&craft{size: 10 << 40, block: block, sector: 512}).draw()
+	n := int64(9<<40) / block
+	c.entry(n+n/16, fullyPresent, c.add(append(bytes.Repeat([]byte{7}, 65536), make([]byte, mb)...)))
+	evidencetest.HugeDisk(t, mustOpen(t, evidencetest.Storage{"x": c.bytes}, "x"), tutela.Run{Offset: 9 << 40, Length: 65536})
+}
+
 // child is a disk upon dynamic.vhdx, of whose last whole block some sectors are
 // its own.
 func child(t testing.TB, linkage string, paths map[string]string) (image, want []byte) {

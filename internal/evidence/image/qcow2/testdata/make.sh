@@ -23,5 +23,6 @@ qemu-img create -q -f qcow2 -b child.qcow2 -F qcow2 larger.qcow2 4M
 to disk.raw snapshot.qcow2 && qemu-img snapshot -c "before the edit" snapshot.qcow2 && over snapshot.qcow2
 qemu-img create -q -f qcow2 --object secret,id=s,data=123456 -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=50 luks.qcow2 1M
 qemu-img create -q -f qcow2 -o data_file=data.raw external.qcow2 1M
+qemu-img create -q -f qcow2 huge.qcow2 10T && qemu-io -f qcow2 -c "write -P 7 9T 64k" huge.qcow2 >/dev/null
 head -c 65536 luks.qcow2 >luks.cut && mv luks.cut luks.qcow2 # the rest is the key, split
 for i in *.qcow2; do xz -9e -c "$i" >"$here/$i.xz"; done
