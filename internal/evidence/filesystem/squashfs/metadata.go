@@ -165,12 +165,6 @@ func (c *cursor) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// skip moves n bytes on.
-func (c *cursor) skip(n int64) error {
-	_, err := io.CopyN(io.Discard, c, n)
-	return err
-}
-
 // held is more than how many bytes the metadata blocks from the place at on can
 // expand to: each takes three bytes at least.
 func (fs *FileSystem) held(at int64) int64 {

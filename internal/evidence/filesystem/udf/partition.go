@@ -246,7 +246,7 @@ func (fs *FileSystem) openSparable(under *physical, m []byte) (partition, error)
 		if len(b) < 56 || readFull(fs.src, b, int64(le.Uint32(m[48+4*i:]))*fs.blockBytes) != nil {
 			continue
 		}
-		if !bytes.HasPrefix(b[17:], []byte("*UDF Sparing Table")) {
+		if t, err := readTag(b); err != nil || !t.covers(b) || !bytes.HasPrefix(b[17:], []byte("*UDF Sparing Table")) {
 			continue
 		}
 		rows := b[56:]

@@ -13,7 +13,7 @@ import (
 func openAny(src evidence.Source) (evidence.FileSystem, error) { return Open(src) }
 
 // filled are the volumes of testdata/fill.py, and whether they have streams.
-var filled = map[string]bool{"hd512": true, "dvd": false, "hd4096": true, "cdrw": true, "cdr": false, "bdr": true}
+var filled = map[string]bool{"hd512": true, "dvd": false, "hd4096": true, "cdrw": true, "cdr": false, "bdr": true, "metadata": true}
 
 func imageOf(t testing.TB, name string) []byte {
 	t.Helper()

@@ -35,13 +35,16 @@ REGID = b"\0" + b"*fill".ljust(23, b"\0") + bytes(8)
 
 
 class Image:
-    def __init__(self, name, bs, blocks, options, efe=True):
+    def __init__(self, name, bs, blocks, options, efe=True, meta=False):
         self.name, self.bs, self.efe = name, bs, efe
         self.path = os.path.join(tempfile.mkdtemp(), name)
         subprocess.run(["mkudffs", "--new-file", "-b", str(bs), "-u", "1234567890abcdef", *options, self.path, str(blocks)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.b = bytearray(open(self.path, "rb").read())
-        self.read()
+        self.meta = None
         self.unique = 16
+        self.read()
+        if meta:
+            self.add_metadata()
 
     def sector(self, n):
         return self.b[n * self.bs:(n + 1) * self.bs]
@@ -86,6 +89,8 @@ class Image:
         m = self.maps[part]
         if b"Virtual" in m:
             block = self.vat[block]
+        if b"Metadata" in m:
+            block = self.meta[block]
         if b"Sparable" in m:
             packet = struct.unpack_from("<H", m, 40)[0]
             return self.spare(m, block - block % packet, block % packet)
@@ -144,11 +149,11 @@ class Image:
         for i in range(count):
             self.b[self.bits + (at + i) // 8] |= 1 << (at + i) % 8
 
-    def put(self, block, data):
+    def put(self, block, data, part=0):
         for i in range(0, len(data), self.bs):
-            at = self.place(0, block + i // self.bs)
-            part = data[i:i + self.bs]
-            self.b[at:at + len(part)] = part
+            at = self.place(part, block + i // self.bs)
+            piece = data[i:i + self.bs]
+            self.b[at:at + len(piece)] = piece
 
     def store(self, data):
         block = self.alloc((len(data) + self.bs - 1) // self.bs)
@@ -156,12 +161,15 @@ class Image:
         return block
 
     def icb(self):
-        """a place for a file entry: partition, block in it, block of partition 0"""
+        """a place for a file entry: partition and block in it"""
+        if self.meta:
+            self.metas += 1
+            return 1, self.metas
         block = self.alloc()
         if self.vat is not None:
             self.vat.append(block)
-            return len(self.maps) - 1, len(self.vat) - 1, block
-        return 0, block, block
+            return len(self.maps) - 1, len(self.vat) - 1
+        return 0, block
 
     def entry(self, kind, size, how, ads, place=None, links=1, streams=None, attributes=b"", unique=None, strategy=4):
         place = place or self.icb()
@@ -175,8 +183,8 @@ class Image:
         else:
             body += struct.pack("<Q", (size + self.bs - 1) // self.bs) + TIME * 3 + struct.pack("<I", 1) + bytes(16)
         body += REGID + struct.pack("<QII", unique, len(attributes), len(ads)) + attributes + ads
-        self.put(place[2], tagged(266 if self.efe else 261, self.version, place[1], body))
-        return place[0], place[1], unique, place[2]
+        self.put(place[1], tagged(266 if self.efe else 261, self.version, place[1], body), place[0])
+        return place[0], place[1], unique
 
     def short(self, block, length, kind=0):
         return struct.pack("<II", length | kind << 30, block)
@@ -203,13 +211,59 @@ class Image:
         b = self.store(data[cut:])
         return self.entry(kind, len(data), 1, self.long(a, cut) + self.long(b, len(data) - cut), place, unique=unique)
 
+    def add_metadata(self):
+        """all file entries in a file of two pieces, and a mirror of its entry (UDF 2.2.13)"""
+        a = self.alloc(70)
+        self.alloc()
+        b = self.alloc(60)
+        self.meta, self.metas = list(range(a, a + 70)) + list(range(b, b + 60)), 1
+        ads = self.short(a, 70 * self.bs) + self.short(b, 60 * self.bs)
+        files = [self.alloc(), self.alloc()]
+        for kind, at in zip((250, 251), files):
+            self.entry(kind, 130 * self.bs, 0, ads, (0, at))
+        m = struct.pack("<BBH", 2, 64, 0) + b"\0" + b"*UDF Metadata Partition".ljust(23, b"\0") + struct.pack("<HBB4x", 0x250, 0, 0)
+        m += struct.pack("<HHIIIIHB5x", 1, 0, files[0], files[1], 0xFFFFFFFF, 32, 1, 0)
+        fsd = self.get(self.fsd[2], self.fsd[1])
+        struct.pack_into("<IIH", fsd, 400, self.bs, 1, 1)
+        self.maps.append(m)
+        self.put(0, tagged(256, self.version, 0, bytes(fsd[16:512])), 1)
+        self.root = (self.bs, 1, 1)
+        for base in struct.unpack_from("<I4xI", self.sector(256), 20):
+            for n in range(base, base + 16):
+                s = self.sector(n)
+                if struct.unpack_from("<H", s)[0] != 6:
+                    continue
+                struct.pack_into("<IIH", s, 248, self.bs, 0, 1)
+                struct.pack_into("<II", s, 264, 70, 2)
+                s[440:446] = self.maps[0]
+                s[446:510] = m
+                self.b[n * self.bs:(n + 1) * self.bs] = tagged(6, self.version, n, bytes(s[16:self.bs]), 496)
+
+    def exchange(self):
+        """moves a packet of file entries away, as a drive with a bad spot would"""
+        m = next(m for m in self.maps if b"Sparable" in m)
+        packet = struct.unpack_from("<H", m, 40)[0]
+        victim = (self.root[1] + packet) // packet * packet
+        old = (self.start + victim) * self.bs
+        for table in struct.unpack_from("<%dI" % m[42], m, 48):
+            at = table * self.bs
+            n = struct.unpack_from("<H", self.b, at + 48)[0]
+            to = struct.unpack_from("<I", self.b, at + 60)[0]
+            struct.pack_into("<I", self.b, at + 56, victim)
+            body = bytes(self.b[at + 16:at + 56 + 8 * n])
+            self.b[at:at + 56 + 8 * n] = tagged(0, self.version, table, body)
+        self.b[to * self.bs:(to + packet) * self.bs] = self.b[old:old + packet * self.bs]
+        self.b[old:old + packet * self.bs] = b"bad!" * (packet * self.bs // 4)
+
     def finish(self):
+        if any(b"Sparable" in m for m in self.maps):
+            self.exchange()
         if self.vat is not None:
             data = self.vat_head + struct.pack("<%dI" % len(self.vat), *self.vat) + self.vat_tail
             block = self.store(data)
             at = self.alloc()
             efe, self.efe = self.efe, struct.unpack_from("<H", self.vat_icb)[0] == 266
-            self.entry(self.vat_icb[27], len(data), 0, self.short(block, len(data)), (0, at, at))
+            self.entry(self.vat_icb[27], len(data), 0, self.short(block, len(data)), (0, at))
             self.efe = efe
             self.b = self.b[:(self.start + at + 1) * self.bs]
         with open(os.path.join(here, self.name + ".img.gz"), "wb") as f:
@@ -252,9 +306,9 @@ def fill(im):
         im.alloc()
     linked = im.entry(5, len(d), 1, in_pieces, links=2)
     add("long", linked)
-    # short descriptors belong to the partition of the entry: none where that is virtual
-    short = im.short if im.vat is None else im.long
-    how = 0 if im.vat is None else 1
+    # short descriptors belong to the partition of the entry: none where that is not the plain one
+    plain = im.vat is None and im.meta is None
+    short, how = (im.short, 0) if plain else (im.long, 1)
     d = note(truth, "short", text("short", 5000))
     add("short", im.entry(5, len(d), how, short(im.store(d), len(d))))
     d = note(truth, "holes", text("a", 4096) + bytes(8192) + bytes(4096) + text("b", 777))
@@ -280,6 +334,12 @@ def fill(im):
         sd = im.directory([im.fid("second", inner, 16)], root, kind=13)
         d = note(truth, "streamed", text("streamed", 99))
         add("streamed", im.entry(5, len(d), 3, d, streams=sd))
+    # an entry that another took the place of, which lies where the block behind leads
+    first, second = im.alloc(2), im.alloc(2)
+    add("chained", im.entry(5, 3, 3, b"old", (0, first), strategy=4096))
+    d = note(truth, "chained", b"new content")
+    im.entry(5, len(d), 3, d, (0, second), strategy=4096)
+    im.put(first + 1, tagged(259, im.version, first + 1, struct.pack("<IHHHBBIHH", 1, 4096, 0, 1, 0, 3, 0, 0, 0) + im.long(second, bs)))
     # a directory of its own, over several blocks
     sub = im.icb()
     inner = [im.fid("second-name", linked)]
@@ -305,10 +365,7 @@ def fill(im):
     if im.vat is not None:
         at = im.alloc()
         im.vat[im.root[1]] = at
-        place = (im.root[2], im.root[1], at)
-    else:
-        place = (im.root[2], im.root[1], im.root[1])
-    im.directory(names, root, place, unique=0)
+    im.directory(names, root, (im.root[2], im.root[1]), unique=0)
     im.finish()
 
 
@@ -320,6 +377,7 @@ for args in (
     ("cdrw", 2048, 1800, ["-m", "cdrw", "-r", "2.01", "--sparspace=32"]),
     ("cdr", 2048, 900, ["-m", "cdr", "-r", "1.50"], False),
     ("bdr", 2048, 900, ["-m", "bdr", "-r", "2.50"]),
+    ("metadata", 2048, 900, ["-m", "hd", "-r", "2.01"], True, True),
 ):
     im = Image(*args)
     fill(im)
