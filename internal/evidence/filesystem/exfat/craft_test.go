@@ -302,3 +302,39 @@ func TestNotThis(t *testing.T) {
 		}
 	}
 }
+
+// torn is a source of which a stretch cannot be read.
+type torn struct {
+	evidence.Source
+	bad tutela.Run
+}
+
+func (s torn) ReadAt(p []byte, off int64) (int, error) {
+	if off < s.bad.Offset+s.bad.Length && off+int64(len(p)) > s.bad.Offset {
+		return 0, &evidence.ReadError{Run: s.bad, Err: errors.New("bad sector")}
+	}
+	return s.Source.ReadAt(p, off)
+}
+
+// TestUnreadableSectors: what lies beside them is listed, and every entry that
+// cannot be read says so.
+func TestUnreadableSectors(t *testing.T) {
+	a := alter(t)
+	good := a.list()
+	at := bytes.Index(a.bytes, []byte("a\x00 \x00f\x00i\x00l\x00e\x00 \x00w\x00i\x00t\x00h\x00"))
+	src := torn{evidencetest.Source(a.bytes), tutela.Run{Offset: int64(at) &^ 511, Length: 512}}
+	got := map[string]evidencetest.Entry{}
+	for _, e := range evidencetest.List(t, evidencetest.MustOpen(t, open, src)) {
+		got[string(e.Path)] = e
+	}
+	expect(t, got["/many"], tutela.Allocated, tutela.FindingReadError, tutela.FindingDamaged)
+	missing := 0
+	for path, e := range good {
+		if same, ok := got[path]; !ok || same.SHA256 != e.SHA256 {
+			missing++
+		}
+	}
+	if missing == 0 || missing > 5 {
+		t.Errorf("%d entries missing for one sector of 512 bytes", missing)
+	}
+}

@@ -465,3 +465,40 @@ func TestTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreadableSectors: what lies beside them is listed, and found as an orphan.
+func TestUnreadableSectors(t *testing.T) {
+	c := craft(t, 16)
+	c.fill(100)
+	c.root(c.entry("FIRST   TXT", 0x20, 0, 0), c.entry("SUB        ", attrDirectory, 20, 0))
+	for c.slots < 40 {
+		c.root(unlink(c.entry("X          ", 0x20, 0, 0))...)
+	}
+	c.root(c.entry("BEHIND  TXT", 0x20, 0, 0))
+	c.chain(20, 21)
+	c.chain(21, end)
+	filler := slices.Repeat(unlink(c.entry("X          ", 0x20, 0, 0)), 13)
+	c.directory(20, 0, append(filler, c.entry("IN      TXT", 0x20, 0, 0))...)
+	c.directory(61, 7, c.entry("ORPHAN  TXT", 0x20, 100, 512))
+	for name, bad := range map[string]tutela.Run{
+		"root": {Offset: c.geo.root + 512, Length: 512}, // with the entries 16 to 31
+		"sub":  {Offset: c.geo.offset(21), Length: 512},
+		"free": {Offset: c.geo.offset(60), Length: 512},
+	} {
+		src := torn{evidencetest.Source(c.bytes), bad}
+		got := map[string]evidencetest.Entry{}
+		for _, e := range evidencetest.List(t, evidencetest.MustOpen(t, open, src)) {
+			got[string(e.Path)] = e
+		}
+		expect(t, got["/FIRST.TXT"], tutela.Allocated, []byte{})
+		expect(t, got["/BEHIND.TXT"], tutela.Allocated, []byte{})
+		expect(t, got["/SUB/IN.TXT"], tutela.Allocated, []byte{})
+		expect(t, got["/$OrphanFiles/ORPHAN.TXT"], tutela.Orphan, content(100))
+		switch name {
+		case "root":
+			expect(t, got["/"], tutela.Allocated, nil, tutela.FindingReadError)
+		case "sub":
+			expect(t, got["/SUB"], tutela.Allocated, nil, tutela.FindingReadError)
+		}
+	}
+}
