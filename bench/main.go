@@ -29,6 +29,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"tutela/internal/confine"
 )
 
 // options are the command line.
@@ -65,6 +67,7 @@ func parse(args []string) (options, error) {
 }
 
 func main() {
+	confine.Child()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
@@ -143,7 +146,7 @@ func prepare(ctx context.Context, o options, tasks []task) (_ *bench, err error)
 		return nil, err
 	}
 	if slices.ContainsFunc(tasks, func(t task) bool { return t.needsPeer }) {
-		if b.hashdeep, err = installHashdeep(ctx); err != nil {
+		if b.hashdeep, err = "hashdeep", install(ctx, "hashdeep", "hashdeep"); err != nil {
 			return nil, err
 		}
 	}

@@ -24,6 +24,9 @@ func runPart(ctx context.Context, args []string) error {
 		"ledger":   fillLedger,
 		"exact":    lookUpExact,
 		"near":     lookUpNear,
+
+		"image-sha256": hashImage,
+		"bare-sha256":  hashFolder,
 	}[args[0]]
 	if !known {
 		return fmt.Errorf("no part is called %q", args[0])

@@ -12,27 +12,33 @@ import (
 	"slices"
 )
 
-// installHashdeep finds hashdeep, and installs Debian's package where it is
-// missing and this user may.
-func installHashdeep(ctx context.Context) (string, error) {
-	if path, err := exec.LookPath("hashdeep"); err == nil {
-		return path, nil
+// install makes sure that the programs of one of Debian's packages are there,
+// and installs it where they are missing and this user may.
+func install(ctx context.Context, pkg string, programs ...string) error {
+	missing := func() bool {
+		return slices.ContainsFunc(programs, func(p string) bool { _, err := exec.LookPath(p); return err != nil })
+	}
+	if !missing() {
+		return nil
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return "", errors.New("hashdeep, the peer, is not installed, and there is no apt-get to install it with: install it (Debian: package hashdeep) and run again")
+		return fmt.Errorf("%s is not installed, and there is no apt-get to install it with: install it (Debian: package %s) and run again", programs[0], pkg)
 	}
 	if os.Geteuid() != 0 {
-		return "", errors.New("hashdeep, the peer, is not installed, and only root may install it: apt-get install hashdeep")
+		return fmt.Errorf("%s is not installed, and only root may install it: apt-get install %s", programs[0], pkg)
 	}
-	install := func() error { return apt(ctx, "", "install", "-y", "--no-install-recommends", "hashdeep") }
-	err := install()
+	get := func() error { return apt(ctx, "", "install", "-y", "--no-install-recommends", pkg) }
+	err := get()
 	if err != nil { // the lists of packages may be missing or old
-		err = errors.Join(apt(ctx, "", "update"), install())
+		err = errors.Join(apt(ctx, "", "update"), get())
 	}
 	if err != nil {
-		return "", fmt.Errorf("install hashdeep, the peer: %w", err)
+		return fmt.Errorf("install %s: %w", pkg, err)
 	}
-	return exec.LookPath("hashdeep")
+	if missing() {
+		return fmt.Errorf("package %s was installed and has not brought %v", pkg, programs)
+	}
+	return nil
 }
 
 // apt runs apt-get in dir.

@@ -65,29 +65,37 @@ func (b *bench) tutelaCommand(lab string, args ...string) *exec.Cmd {
 
 // checkScan holds what was sealed against the data.
 func (b *bench) checkScan(lab string, d data) error {
+	got, err := b.sealed(lab)
+	if err != nil {
+		return err
+	}
+	if want := (scanLine{"scan", "sealed", d.files, d.bytes}); got != want {
+		return fmt.Errorf("the scan says %+v, the data is %+v", got, want)
+	}
+	return nil
+}
+
+// scanLine is what tutela says of a scan.
+type scanLine struct {
+	Type    string `json:"message_type"`
+	State   string `json:"state"`
+	Records int    `json:"records"`
+	Bytes   int64  `json:"bytes"`
+}
+
+// sealed asks for the lab's scan.
+func (b *bench) sealed(lab string) (l scanLine, err error) {
 	out, err := b.tutelaCommand(lab, "--json", "exhibit", "show", "A").Output()
 	if err != nil {
-		return fmt.Errorf("look at the scan: %w", err)
+		return l, fmt.Errorf("look at the scan: %w", err)
 	}
-	type line struct {
-		Type    string `json:"message_type"`
-		State   string `json:"state"`
-		Records int    `json:"records"`
-		Bytes   int64  `json:"bytes"`
-	}
-	for lines := json.NewDecoder(bytes.NewReader(out)); ; {
-		var l line
+	for lines := json.NewDecoder(bytes.NewReader(out)); l.Type != "scan"; {
+		l = scanLine{}
 		if err := lines.Decode(&l); err != nil {
-			return fmt.Errorf("look for the scan: %w", err)
+			return l, fmt.Errorf("look for the scan: %w", err)
 		}
-		if l.Type != "scan" {
-			continue
-		}
-		if want := (line{"scan", "sealed", d.files, d.bytes}); l != want {
-			return fmt.Errorf("the scan says %+v, the data is %+v", l, want)
-		}
-		return nil
 	}
+	return l, nil
 }
 
 // startUp is tutela digesting one small file, without a lab.
