@@ -49,42 +49,33 @@ func (h *header) extendedL2() bool { return h.features&featureExtendedL2 != 0 }
 const (
 	headerV2 = 72
 	headerV3 = 104
+	// compressionZstd is the compression type that is not deflate.
+	compressionZstd = 1
 	// maxBacking bounds the name of a backing file (QCOW2, "Header": 1023).
 	maxBacking = 1023
 )
 
 // readHeader reads the header and refuses what it asks for and is not read.
 func readHeader(src evidence.Source) (*header, error) {
-	b := make([]byte, 112)
-	n, err := src.ReadAt(b, 0)
-	if n < 8 || string(b[:4]) != "QFI\xfb" {
-		if n < 8 && src.Size() >= 8 {
-			return nil, err
-		}
-		return nil, evidence.ErrNotThis
+	b, err := headerBytes(src)
+	if err != nil {
+		return nil, err
 	}
 	be := binary.BigEndian
-	h := &header{version: be.Uint32(b[4:])}
-	switch {
-	case h.version == 1:
-		return nil, fmt.Errorf("qcow version 1 not read: %w", evidence.ErrUnsupported)
-	case h.version != 2 && h.version != 3:
-		return nil, fmt.Errorf("qcow2: version %d not read: %w", h.version, evidence.ErrUnsupported)
-	case n < headerV2 || h.version == 3 && n < headerV3:
-		return nil, errors.New("qcow2: the file ends in its header")
+	h := &header{
+		version: be.Uint32(b[4:]), clusterBits: int(be.Uint32(b[20:])), size: int64(be.Uint64(b[24:])),
+		l1Entries: int64(be.Uint32(b[36:])), l1Offset: int64(be.Uint64(b[40:])),
+		snapshots: be.Uint32(b[60:]), snapshotTable: int64(be.Uint64(b[64:])),
 	}
-	h.clusterBits, h.size = int(be.Uint32(b[20:])), int64(be.Uint64(b[24:]))
-	h.l1Entries, h.l1Offset = int64(be.Uint32(b[36:])), int64(be.Uint64(b[40:]))
-	h.snapshots, h.snapshotTable = be.Uint32(b[60:]), int64(be.Uint64(b[64:]))
-	length := int64(headerV2)
+	length, compression := int64(headerV2), byte(0)
 	if h.version == 3 {
 		h.features, length = be.Uint64(b[72:]), int64(be.Uint32(b[100:]))
-		h.zstd = length > headerV3 && b[104] == 1
-		if length > headerV3 && b[104] > 1 {
-			return nil, fmt.Errorf("qcow2: compression type %d not read: %w", b[104], evidence.ErrUnsupported)
-		}
 	}
-	if err := h.check(length, be.Uint32(b[32:])); err != nil {
+	if length > headerV3 {
+		compression = b[104]
+	}
+	h.zstd = compression == compressionZstd
+	if err := h.check(length, be.Uint32(b[32:]), compression); err != nil {
 		return nil, err
 	}
 	if err := h.readExtensions(src, length); err != nil {
@@ -93,7 +84,29 @@ func readHeader(src evidence.Source) (*header, error) {
 	return h, h.readBacking(src, int64(be.Uint64(b[8:])), int64(be.Uint32(b[16:])))
 }
 
-func (h *header) check(length int64, crypt uint32) error {
+// headerBytes are the bytes of a header of a version that is read, with zeros
+// behind them if the file ends there.
+func headerBytes(src evidence.Source) ([]byte, error) {
+	b := make([]byte, 112)
+	n, err := src.ReadAt(b, 0)
+	if n < 8 && src.Size() >= 8 {
+		return nil, err
+	}
+	if n < 8 || string(b[:4]) != "QFI\xfb" {
+		return nil, evidence.ErrNotThis
+	}
+	switch version := binary.BigEndian.Uint32(b[4:]); {
+	case version == 1:
+		return nil, fmt.Errorf("qcow version 1 not read: %w", evidence.ErrUnsupported)
+	case version != 2 && version != 3:
+		return nil, fmt.Errorf("qcow2: version %d not read: %w", version, evidence.ErrUnsupported)
+	case n < headerV2 || version == 3 && n < headerV3:
+		return nil, errors.New("qcow2: the file ends in its header")
+	}
+	return b, nil
+}
+
+func (h *header) check(length int64, crypt uint32, compression byte) error {
 	switch {
 	case crypt == 1:
 		return fmt.Errorf("qcow2: encrypted with AES: %w", evidence.ErrUnsupported)
@@ -101,6 +114,8 @@ func (h *header) check(length int64, crypt uint32) error {
 		return fmt.Errorf("qcow2: encrypted with LUKS: %w", evidence.ErrUnsupported)
 	case crypt != 0:
 		return fmt.Errorf("qcow2: encrypted by method %d: %w", crypt, evidence.ErrUnsupported)
+	case compression > compressionZstd:
+		return fmt.Errorf("qcow2: compression type %d not read: %w", compression, evidence.ErrUnsupported)
 	case h.features&^featuresKnown != 0:
 		return fmt.Errorf("qcow2: incompatible features %#x not read: %w", h.features&^featuresKnown, evidence.ErrUnsupported)
 	case h.features&featureExternalData != 0:

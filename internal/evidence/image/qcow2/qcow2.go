@@ -85,7 +85,7 @@ func read(files *virtual.Files, name string, depth int) (*Disk, error) {
 		files.Note(tutela.FindingDamaged, "qcow2: snapshot table: %v", err)
 	}
 	if n := len(d.snapshots); n > 0 {
-		files.Note(tutela.FindingUnsupported, "qcow2: internal snapshots not read: %s", nameAll(d.snapshots))
+		files.Note(tutela.FindingSnapshot, "qcow2: internal snapshots, not read: %s", nameAll(d.snapshots))
 	}
 	return d, nil
 }

@@ -160,7 +160,7 @@ func TestSnapshotsAreNamed(t *testing.T) {
 	if all := d.Snapshots(); len(all) != 1 || all[0].Name != "before the edit" || all[0].ID != "1" {
 		t.Errorf("snapshots %v", all)
 	}
-	if notes := d.Notes(); len(notes) != 1 || notes[0].Code != tutela.FindingUnsupported {
+	if notes := d.Notes(); len(notes) != 1 || notes[0].Code != tutela.FindingSnapshot {
 		t.Errorf("notes %v", notes)
 	}
 }

@@ -306,48 +306,64 @@ func step3(table []state, s *int, r *bitsBack, codeOf func(int) code) (int, bool
 	return v, r.pos >= 0
 }
 
-// unLZVN decompresses LZVN behind out until end. Each instruction copies some
-// literals and some bytes from a distance, which may be that of the last one.
+// instruction is one of LZVN: copy literals that follow its head, then bytes from
+// a distance back.
+type instruction struct{ head, literals, copied, distance int }
+
+// unLZVN decompresses LZVN behind out until end.
 func unLZVN(out, in []byte, end int) ([]byte, error) {
 	distance := 0
 	for len(in) > 0 {
-		op := in[0]
-		var head, literals, copied int
-		switch {
-		case op == 0x06: // the end, and seven bytes of padding
+		if in[0] == lzvnEnd {
 			return out, nil
-		case op == 0x0e || op == 0x16:
-			head = 1
-		case op == 0xe0 && len(in) > 1:
-			head, literals = 2, int(in[1])+16
-		case op > 0xe0 && op < 0xf0:
-			head, literals = 1, int(op&15)
-		case op == 0xf0 && len(in) > 1:
-			head, copied = 2, int(in[1])+16
-		case op > 0xf0:
-			head, copied = 1, int(op&15)
-		case op>>5 == 5 && len(in) > 2:
-			v := int(in[1]) | int(in[2])<<8
-			head, literals, copied, distance = 3, int(op>>3&3), (int(op&7)<<2|v&3)+3, v>>2
-		case op >= 0x70 && op < 0x80 || op >= 0xd0:
-			return nil, errLZFSE
-		case op&7 == 7 && len(in) > 2:
-			head, distance = 3, int(in[1])|int(in[2])<<8
-			literals, copied = int(op>>6), int(op>>3&7)+3
-		case op&7 == 6 && op >= 0x40:
-			head, literals, copied = 1, int(op>>6), int(op>>3&7)+3
-		case op&7 < 6 && len(in) > 1:
-			head, distance = 2, int(op&7)<<8|int(in[1])
-			literals, copied = int(op>>6), int(op>>3&7)+3
-		default:
+		}
+		i, ok := lzvnInstruction(in, distance)
+		if !ok || len(in) < i.head+i.literals || i.literals+i.copied > end-len(out) ||
+			i.copied > 0 && (i.distance == 0 || i.distance > len(out)+i.literals) {
 			return nil, errLZFSE
 		}
-		if len(in) < head+literals || literals+copied > end-len(out) || copied > 0 && (distance == 0 || distance > len(out)+literals) {
-			return nil, errLZFSE
-		}
-		out = append(out, in[head:head+literals]...)
-		out = repeat(out, distance, copied)
-		in = in[head+literals:]
+		out = append(out, in[i.head:i.head+i.literals]...)
+		out = repeat(out, i.distance, i.copied)
+		in, distance = in[i.head+i.literals:], i.distance
 	}
 	return nil, errLZFSE
+}
+
+// lzvnEnd is the instruction that ends a block; seven bytes of padding follow.
+const lzvnEnd = 0x06
+
+// lzvnInstruction takes apart the instruction that in begins with. Those that
+// give no distance use the last one. ok is false where there is none.
+func lzvnInstruction(in []byte, last int) (i instruction, ok bool) {
+	op := in[0]
+	if len(in) < 3 { // the end, with its padding, is longer
+		return i, false
+	}
+	both := func(head, distance int) (instruction, bool) {
+		return instruction{head, int(op >> 6), int(op>>3&7) + 3, distance}, true
+	}
+	pair := int(in[1]) | int(in[2])<<8
+	switch {
+	case op == 0x0e || op == 0x16:
+		return instruction{head: 1, distance: last}, true
+	case op == 0xe0:
+		return instruction{head: 2, literals: int(in[1]) + 16, distance: last}, true
+	case op == 0xf0:
+		return instruction{head: 2, copied: int(in[1]) + 16, distance: last}, true
+	case op > 0xf0:
+		return instruction{head: 1, copied: int(op & 15), distance: last}, true
+	case op > 0xe0:
+		return instruction{head: 1, literals: int(op & 15), distance: last}, true
+	case op>>5 == 5:
+		return instruction{3, int(op >> 3 & 3), (int(op&7)<<2 | pair&3) + 3, pair >> 2}, true
+	case op >= 0x70 && op < 0x80 || op >= 0xd0:
+		return i, false
+	case op&7 == 7:
+		return both(3, pair)
+	case op&7 == 6 && op >= 0x40:
+		return both(1, last)
+	case op&7 == 6:
+		return i, false
+	}
+	return both(2, int(op&7)<<8|int(in[1]))
 }
