@@ -61,13 +61,23 @@ func (w *walker) chainOf(e *entry) (out chainOf) {
 // piece, along a chain that fits, or in its first cluster.
 func (w *walker) exactly(e *entry) []evidence.Extent {
 	need := w.geo.need(e.size)
-	if !e.straight && need > 1 {
-		if chain := w.chainOf(e); chain.problem == nil && chain.clusters == need {
+	w.guesses -= min(need, int64(w.geo.held))
+	if !e.straight && need > 1 && w.guesses > 0 {
+		if chain := w.followDead(e.start); chain.problem == nil && chain.clusters == need {
 			return chain.extents
 		}
+	}
+	if !e.straight || w.guesses <= 0 {
 		need = 1
 	}
 	return w.table.straight(e.start, max(need, 1)).extents
+}
+
+// followDead is follow for what is deleted.
+func (w *walker) followDead(c uint32) chainOf {
+	chain := w.table.follow(c)
+	w.guesses -= chain.clusters
+	return chain
 }
 
 // set makes the extents the content, with zeros behind the valid data length.
@@ -207,7 +217,7 @@ type guessed struct {
 
 func (w *walker) guess(e *entry) (g guessed) {
 	need := w.geo.need(e.size)
-	if w.steps -= need; w.steps <= 0 {
+	if w.guesses -= min(need, int64(w.geo.held)); w.guesses <= 0 {
 		return guessed{code: tutela.FindingLimit, err: errTooMany}
 	}
 	if w.claimed.has(e.start) {
@@ -220,7 +230,7 @@ func (w *walker) guess(e *entry) (g guessed) {
 		}
 		return w.upTo(g, chain.extents, need)
 	}
-	if chain := w.table.follow(e.start); chain.problem == nil && chain.clusters == need {
+	if chain := w.followDead(e.start); chain.problem == nil && chain.clusters == need {
 		g.told = append(g.told, tutela.Finding{Code: tutela.FindingAssumed, Detail: "its clusters are those of the chain that is left in the table"})
 		return w.upTo(g, chain.extents, need)
 	}
@@ -258,7 +268,7 @@ func (w *walker) nextFree(start uint32, need int64) guessed {
 	var chain chainOf
 	var passed, others int64
 	for c := start; chain.clusters < need; c++ {
-		if w.steps--; w.steps <= 0 {
+		if w.guesses--; w.guesses <= 0 {
 			return guessed{code: tutela.FindingLimit, err: errTooMany}
 		}
 		switch {

@@ -161,7 +161,7 @@ func (w *walker) guess(e *entry) (extents []evidence.Extent, assumed []string, e
 	var chain chainOf
 	var passed, others int64
 	for c := e.start; chain.clusters < w.geo.need(e.size); c++ {
-		if w.steps--; !w.affordable() {
+		if w.guesses--; w.guesses < 0 {
 			return nil, nil, errTooMany
 		}
 		switch {
@@ -221,7 +221,7 @@ func (w *walker) halved(e *entry) bool {
 // it is; otherwise the half of the directory's number is taken if that cluster is
 // free, or the only half that gives a free one.
 func (w *walker) restoreStart(d *directory, e *entry) string {
-	if !w.halved(e) {
+	if !w.halved(e) || w.guesses < 0 {
 		return ""
 	}
 	if w.geo.holds(e.start) && !w.table.used.has(e.start) {
@@ -229,7 +229,7 @@ func (w *walker) restoreStart(d *directory, e *entry) string {
 	}
 	var free []uint32
 	for c := e.start; w.geo.holds(c); c += 1 << 16 {
-		if w.steps--; !w.table.used.has(c) {
+		if w.guesses--; !w.table.used.has(c) {
 			free = append(free, c)
 		}
 		if !w.table.used.has(c) && c>>16 == d.start>>16 {
@@ -250,9 +250,12 @@ func (w *walker) lostChain(e *entry) ([]evidence.Extent, []string, error) {
 	if w.claimed.has(e.start) {
 		return nil, nil, errTaken
 	}
+	if w.guesses < 0 {
+		return nil, nil, errTooMany
+	}
 	var taken int64
 	chain := w.table.follow(e.start, func(c uint32) {
-		w.steps--
+		w.guesses--
 		if w.claimed.has(c) {
 			taken++
 		}

@@ -103,9 +103,14 @@ func (r *reading) extents() []evidence.Extent {
 		w.listed.add(d.start)
 		return []evidence.Extent{{Offset: w.geo.offset(d.start), Length: w.geo.cluster}}
 	}
+	if !w.affordable() {
+		r.find(tutela.FindingLimit, errCrowded.Error())
+		return nil
+	}
 	var twice int
 	var fresh []evidence.Extent
 	chain := w.table.follow(d.start, func(c uint32) {
+		w.steps--
 		if w.listed.has(c) {
 			twice++
 			return

@@ -31,7 +31,8 @@ type walker struct {
 
 	deleted int64 // bytes of deleted content that may still be given out
 	ghosts  int64 // deleted entries that may still be given out
-	steps   int64 // clusters of chains that may still be followed
+	steps   int64 // clusters of chains in use that may still be followed in this pass
+	guesses int64 // clusters that may still be looked at for deleted ones
 	dropped int64 // deleted entries that were not given out
 
 	volume []tutela.Finding // about the volume, found on the way
@@ -46,6 +47,7 @@ func (fs *FileSystem) Walk(ctx context.Context, limits evidence.Limits, visit fu
 	for _, pass := range []func(context.Context) error{w.claim, w.search, w.begin, w.cover, w.give} {
 		w.listed = newClusterSet(w.geo)
 		w.steps = 4*int64(w.geo.held) + 1<<16
+		w.guesses = 16*int64(w.geo.held) + 1<<26
 		if err := pass(ctx); err != nil {
 			return err
 		}
