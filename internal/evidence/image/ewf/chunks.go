@@ -135,6 +135,10 @@ func (c *chunks) stream(first, last int64) (*stream, int64) {
 // get is a chunk, decoded here if nobody else has begun to.
 func (c *chunks) get(chunk int64) ([]byte, error) {
 	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil, fmt.Errorf("read ewf: %w", fs.ErrClosed)
+	}
 	if s, ok := c.slots.get(chunk); ok {
 		c.mu.Unlock()
 		<-s.ready

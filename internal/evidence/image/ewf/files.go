@@ -128,13 +128,6 @@ func (f *files) readAt(i int, p []byte, off int64) (int, error) {
 	return h.file.ReadAt(p, off)
 }
 
-// size is the length of segment i, which has been opened, in bytes.
-func (f *files) size(i int) int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.sizes[i]
-}
-
 // close closes what is open; what is still in use follows when it is given back.
 func (f *files) close() error {
 	f.mu.Lock()
