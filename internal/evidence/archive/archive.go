@@ -35,10 +35,10 @@
 // A zip without a usable directory is listed from its local headers, a tar with
 // a damaged header from the next good one.
 //
-// Not read, and told by name: in zip and 7z the methods Deflate64, in zip also
-// those from before deflate, PPMd, JPEG, WavPack and strong encryption, in 7z
-// also zstd, brotli, lz4 and the filters IA-64, ARMT, RISC-V; LZX and Quantum in
-// cab; rar from before 2.0, and passphrases of rar. Several volumes are not
+// Not read, and told by name: in zip the methods from before deflate, PPMd, JPEG,
+// WavPack and strong encryption; in 7z zstd, brotli, lz4, Deflate64 behind other
+// coders and the filters IA-64, ARMT, RISC-V; LZX and Quantum in cab; rar from
+// before 2.0, and what a passphrase would open in rar. Several volumes are not
 // joined: each lists what it has whole. Self-extracting archives are not
 // detected, nor are the previews in the summary of an Office file looked for.
 package archive

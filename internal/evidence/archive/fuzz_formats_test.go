@@ -43,7 +43,7 @@ func FuzzRAR(f *testing.F) {
 
 func FuzzUnlock(f *testing.F) {
 	keys := evidence.Keys{Passphrases: []string{"no", "secret"}}
-	fuzzDamage(f, nil, keys, testdataFiles(f, "locked/aes128.zip", "locked/infozip.zip", "locked/stream.zip")...)
+	fuzzDamage(f, nil, keys, testdataFiles(f, "locked/aes128.zip", "locked/infozip.zip", "locked/stream.zip", "deflate64.zip")...)
 }
 
 func FuzzCabinet(f *testing.F) {

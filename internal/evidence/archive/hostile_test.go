@@ -511,7 +511,7 @@ func TestZipMembersThatCannotBeTrusted(t *testing.T) {
 	}{
 		{"told too short", func(z []byte) { centralField(z, 24)[0]-- }, map[string]int{"read: damaged": 1}},
 		{"told too long", func(z []byte) { centralField(z, 24)[0]++ }, map[string]int{"read: truncated": 1}},
-		{"deflate64", func(z []byte) { centralField(z, 10)[0] = 9 }, map[string]int{"unsupported": 1, "read: unsupported": 1}},
+		{"implode", func(z []byte) { centralField(z, 10)[0] = 6 }, map[string]int{"unsupported": 1, "read: unsupported": 1}},
 		{"method nobody knows", func(z []byte) { centralField(z, 10)[0] = 77 }, map[string]int{"unsupported": 1, "read: unsupported": 1}},
 		{"encrypted", func(z []byte) { centralField(z, 8)[0] |= 1 }, map[string]int{"encrypted": 1, "read: encrypted": 1}},
 		{"not a deflate stream", func(z []byte) { z[31] = 0xff }, map[string]int{"read: damaged": 1}},

@@ -23,7 +23,8 @@ type lzwReader struct {
 	first    byte // of what the code before stood for
 	prefix   [1 << 16]uint16
 	suffix   [1 << 16]byte
-	out      []byte
+	stack    []byte // used again for each code
+	out      []byte // of stack, what was not given out yet
 	err      error
 }
 
@@ -78,7 +79,7 @@ func (z *lzwReader) decode() error {
 	if z.old < 0 && code > 255 || code > z.free {
 		return errLZW
 	}
-	stack := make([]byte, 0, 64)
+	stack := z.stack[:0]
 	at := code
 	if code == z.free { // stands for the one before and its first byte again
 		if z.old < 0 {
@@ -100,7 +101,7 @@ func (z *lzwReader) decode() error {
 	}
 	z.old = code
 	reverse(stack)
-	z.out = stack
+	z.stack, z.out = stack, stack
 	return nil
 }
 

@@ -41,6 +41,7 @@ func TestMutants(t *testing.T) {
 		{name: "ab", content: readTestdata(t, "ab/deflated.ab")},
 		{name: "zip aes", content: readTestdata(t, "locked/aes128.zip"), keys: keys},
 		{name: "zip pkzip", content: readTestdata(t, "locked/infozip.zip"), keys: keys},
+		{name: "zip deflate64", content: readTestdata(t, "deflate64.zip")},
 		{name: "zip", content: makeZip(t, zip.Deflate, text, small)},
 		{name: "ole", content: compoundFile(oleSamples()...), hot: []tutela.Run{{Length: 600}, {Offset: 5000, Length: 8000}}},
 		{name: "doc", content: readTestdata(t, "ole/d.doc")},

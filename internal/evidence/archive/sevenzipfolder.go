@@ -37,16 +37,18 @@ const (
 	sevenLZMA2 = "\x21"
 	sevenPPMd  = "\x03\x04\x01"
 	sevenAES   = "\x06\xf1\x07\x01"
+
+	sevenDeflate64 = "\x04\x01\x09" // which the module does not read
 )
 
 var sevenRead = map[string]bool{
 	"\x00": true, "\x03": true, sevenLZMA: true, sevenLZMA2: true, sevenPPMd: true, sevenAES: true, "\x0a": true,
 	"\x03\x03\x01\x03": true, "\x03\x03\x01\x1b": true, "\x03\x03\x02\x05": true, "\x03\x03\x05\x01": true, "\x03\x03\x08\x05": true,
-	"\x04\x01\x08": true, "\x04\x02\x02": true,
+	"\x04\x01\x08": true, "\x04\x02\x02": true, sevenDeflate64: true,
 }
 
 var sevenNotRead = map[string]string{
-	"\x04\x01\x09": "deflate64", "\x03\x03\x04\x01": "ia64", "\x03\x03\x07\x01": "armt", "\x0b": "riscv",
+	"\x03\x03\x04\x01": "ia64", "\x03\x03\x07\x01": "armt", "\x0b": "riscv",
 	"\x04\xf7\x11\x01": "zstd", "\x04\xf7\x11\x02": "brotli", "\x04\xf7\x11\x04": "lz4", "\x04\xf7\x11\x05": "lz5", "\x04\xf7\x11\x06": "lizard",
 }
 
@@ -88,7 +90,7 @@ func (f *sevenFolder) encrypted() bool {
 func (f *sevenFolder) check(end int64) error {
 	var memory int64
 	for i, c := range f.coders {
-		if !sevenRead[c.id] {
+		if !sevenRead[c.id] || c.id == sevenDeflate64 && len(f.coders) > 1 {
 			return unsupported("7z: method %s", c.name())
 		}
 		memory += c.memory(f.sizes[i])
@@ -157,6 +159,10 @@ func (f *sevenFolder) open(content io.ReaderAt, end int64, passphrase string) (r
 			r, err = nil, fmt.Errorf("7z: the decoder broke: %v", cause)
 		}
 	}()
+	if f.coders[0].id == sevenDeflate64 {
+		packed := io.NewSectionReader(content, sevenSignature+f.packedAt, f.packedSizes[0])
+		return io.NopCloser(io.LimitReader(newDeflate64(packed), f.size())), nil
+	}
 	one := f.alone(content, end)
 	z, err := sevenzip.NewReaderWithPassword(one, one.size(), passphrase)
 	if err != nil {

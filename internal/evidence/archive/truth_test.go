@@ -51,7 +51,7 @@ func TestPackersAgree(t *testing.T) {
 	}
 	keys := evidence.Keys{Passphrases: []string{"secret"}}
 	for _, name := range []string{
-		"7z/l.solid.7z", "7z/bcj2.7z", "7z/ppmd.7z", "7z/lzma2.7z", "7z/copy.7z", "7z/bzip2.7z", "7z/deflate.7z", "7z/delta.7z", "7z/plainhead.7z",
+		"7z/l.solid.7z", "7z/bcj2.7z", "7z/ppmd.7z", "7z/lzma2.7z", "7z/copy.7z", "7z/bzip2.7z", "7z/deflate.7z", "7z/deflate64.7z", "deflate64.zip", "7z/delta.7z", "7z/plainhead.7z",
 		"locked/locked.7z", "locked/lockedlist.7z", "locked/aes256.zip", "locked/zipcrypto.zip", "cab/mszip.cab", "cpio/links.newc.cpio", "cpio/bigendian.bin.cpio", "ar/t.ar",
 	} {
 		listing := listWith(t, filepath.Base(name), readTestdata(t, name), evidence.Limits{}, keys)

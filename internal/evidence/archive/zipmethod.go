@@ -20,6 +20,9 @@ const methodStore = 0
 var zipMethods = map[uint16]func(z *zipMember, data io.Reader, compressed int64) (io.ReadCloser, error){
 	methodStore: func(_ *zipMember, data io.Reader, _ int64) (io.ReadCloser, error) { return io.NopCloser(data), nil },
 	8:           func(_ *zipMember, data io.Reader, _ int64) (io.ReadCloser, error) { return flate.NewReader(data), nil },
+	9: func(_ *zipMember, data io.Reader, _ int64) (io.ReadCloser, error) {
+		return io.NopCloser(newDeflate64(data)), nil
+	},
 	12: func(_ *zipMember, data io.Reader, _ int64) (io.ReadCloser, error) {
 		return io.NopCloser(bzip2.NewReader(data)), nil
 	},
@@ -34,7 +37,7 @@ var zipMethods = map[uint16]func(z *zipMember, data io.Reader, compressed int64)
 
 var zipMethodNames = map[uint16]string{
 	1: "shrink", 2: "reduce", 3: "reduce", 4: "reduce", 5: "reduce", 6: "implode",
-	9: "deflate64", 10: "dcl implode", 16: "ibm cmpsc", 18: "ibm terse", 19: "ibm lz77",
+	10: "dcl implode", 16: "ibm cmpsc", 18: "ibm terse", 19: "ibm lz77",
 	94: "mp3", 96: "jpeg", 97: "wavpack", 98: "ppmd", 99: "aes",
 }
 
