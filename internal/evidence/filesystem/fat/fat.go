@@ -32,7 +32,9 @@
 // is read. Else the content is taken to go on in the next free clusters, those in
 // use passed over, and FindingAssumed says so; it also tells where another
 // deleted file begins inside, or where half of the cluster number is missing
-// (Windows clears it on FAT32). Even a single free cluster can have been used
+// (Windows clears it on FAT32) and which half was taken. A chain that is still
+// there, fits the size and belongs to no file in use is followed, and told in the
+// same way. Even a single free cluster can have been used
 // and freed again: an absent finding does not exclude that.
 //
 // # Promised
