@@ -95,6 +95,9 @@ func (l *listing) unpackSevenHeader(b []byte, unlocked int) ([]byte, int, error)
 		raw, err := l.readSevenFolder(f, "")
 		return raw, unlocked, err
 	}
+	if f.crc == nil {
+		return nil, -1, errUnprovable
+	}
 	var raw []byte
 	_, number := l.unlock(func(passphrase string) error {
 		if err := l.derive(f.rounds()); err != nil {
@@ -108,6 +111,10 @@ func (l *listing) unpackSevenHeader(b []byte, unlocked int) ([]byte, int, error)
 	}
 	return raw, number, nil
 }
+
+// errUnprovable is why something encrypted stays closed, whatever passphrases
+// there are: what a wrong one gives could be taken for content.
+var errUnprovable = &Error{tutela.FindingEncrypted, errors.New("7z: encrypted, and without a checksum nothing tells whether a passphrase fits")}
 
 // readSevenFolder is all that comes out of a folder of bounded size.
 func (l *listing) readSevenFolder(f *sevenFolder, passphrase string) ([]byte, error) {
@@ -209,7 +216,11 @@ func (l *listing) openSeven(first *sevenStream) *sevenOpen {
 	f := first.folder
 	o := &sevenOpen{folder: f, unlocked: -1, why: f.check(l.size - sevenSignature)}
 	passphrase := ""
-	if o.why == nil && f.encrypted() {
+	switch {
+	case o.why != nil || !f.encrypted():
+	case first.crc == nil:
+		o.why = errUnprovable
+	default:
 		passphrase, o.unlocked = l.unlock(func(p string) error {
 			if err := l.derive(f.rounds()); err != nil {
 				return err
@@ -243,11 +254,14 @@ type part struct {
 // place says where the content of a member is.
 func (o *sevenOpen) place(m *member, s *sevenStream) {
 	m.size, m.at = s.size, sevenSignature+o.folder.packedAt
-	if o.why != nil {
+	switch {
+	case o.why != nil:
 		m.refuse(fail(o.why))
 		return
-	}
-	if o.unlocked >= 0 {
+	case o.unlocked >= 0 && s.crc == nil:
+		m.refuse(errUnprovable)
+		return
+	case o.unlocked >= 0:
 		m.unlocked(o.unlocked)
 	}
 	m.open = func() (io.ReadCloser, error) {

@@ -57,6 +57,19 @@ func TestUnlockedDamageIsFound(t *testing.T) {
 	}
 }
 
+// Where no checksum would tell a wrong passphrase, the right one opens nothing
+// either.
+func TestWithoutChecksumNothingIsUnlocked(t *testing.T) {
+	keys := evidence.Keys{Passphrases: []string{"secret"}}
+	stream := readTestdata(t, "locked/stream.zip")
+	cut := stream[:bytes.Index(stream, []byte("PK\x07\x08"))] // no directory, and sizes that follow the data
+	clear(cut[14:26])
+	got := expandWith(t, cut, evidence.Limits{}, keys)
+	if got.read > 0 || got.findings[tutela.FindingUnlocked] > 0 || got.findings[tutela.FindingEncrypted] == 0 {
+		t.Errorf("read %d bytes, findings %v", got.read, got.findings)
+	}
+}
+
 type named struct {
 	name    string
 	content []byte

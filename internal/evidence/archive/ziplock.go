@@ -78,6 +78,8 @@ func (z *zipMember) cipher() (zipCipher, error) {
 		return nil, &Error{tutela.FindingEncrypted, errors.New("zip: the member is encrypted with a method that is not read (strong encryption)")}
 	case z.method == methodAES:
 		return z.winZip()
+	case !z.checkable:
+		return nil, &Error{tutela.FindingEncrypted, errors.New("zip: the member is encrypted, and without a checksum nothing tells whether a passphrase fits")}
 	case zipMethods[z.method] == nil:
 		return nil, unsupported("zip: encrypted; compression method %s", zipMethodName(z.method))
 	}
