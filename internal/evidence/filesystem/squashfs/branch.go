@@ -37,7 +37,7 @@ func unfilter(f xzFilter, b []byte) error {
 	case filterSPARC:
 		unfilterSPARC(b, start)
 	default:
-		return fmt.Errorf("squashfs: xz filter %#x not read: %w", f.id, evidence.ErrUnsupported)
+		return fmt.Errorf("xz filter %#x not read: %w", f.id, evidence.ErrUnsupported)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func decoderOf(compressor uint16) (decoder, error) {
 	case compressLZMA:
 		return unlzma, nil
 	case compressLZO:
-		return nil, fmt.Errorf("squashfs: lzo compression not read: %w", evidence.ErrUnsupported)
+		return nil, fmt.Errorf("lzo compression not read: %w", evidence.ErrUnsupported)
 	case compressXZ:
 		return unxz, nil
 	case compressLZ4:
@@ -48,7 +48,7 @@ func decoderOf(compressor uint16) (decoder, error) {
 	case compressZstd:
 		return unzstd()
 	}
-	return nil, fmt.Errorf("squashfs: compression %d not read: %w", compressor, evidence.ErrUnsupported)
+	return nil, fmt.Errorf("compression %d not read: %w", compressor, evidence.ErrUnsupported)
 }
 
 var zlibReaders sync.Pool // of io.ReadCloser

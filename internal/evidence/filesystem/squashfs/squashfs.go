@@ -158,7 +158,7 @@ func recognise(b []byte) error {
 	case "sqsh":
 		order = binary.BigEndian
 	case "shsq", "qshs", "hsqt", "tqsh", "sqlz":
-		return fmt.Errorf("squashfs: a vendor's own variant (%s) is not read: %w", b[:4], evidence.ErrUnsupported)
+		return fmt.Errorf("a vendor's own variant (%s) is not read: %w", b[:4], evidence.ErrUnsupported)
 	default:
 		return evidence.ErrNotThis
 	}
@@ -167,9 +167,9 @@ func recognise(b []byte) error {
 	case major < 1 || major > 4:
 		return fmt.Errorf("version %d.%d: %w", major, minor, evidence.ErrNotThis)
 	case order == binary.ByteOrder(binary.BigEndian):
-		return fmt.Errorf("squashfs: version %d.%d, big-endian, is not read: %w", major, minor, evidence.ErrUnsupported)
+		return fmt.Errorf("version %d.%d, big-endian, is not read: %w", major, minor, evidence.ErrUnsupported)
 	case major != 4 || minor != 0:
-		return fmt.Errorf("squashfs: version %d.%d is not read: %w", major, minor, evidence.ErrUnsupported)
+		return fmt.Errorf("version %d.%d is not read: %w", major, minor, evidence.ErrUnsupported)
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func (fs *FileSystem) openPartition(m []byte, parts map[uint16]*physical) (parti
 	kind := ""
 	if m[0] != 1 {
 		if m[0] != 2 || len(m) < 64 {
-			return broken{fmt.Errorf("udf: partition map of type %d not read: %w", m[0], evidence.ErrUnsupported)}, nil
+			return broken{fmt.Errorf("partition map of type %d not read: %w", m[0], evidence.ErrUnsupported)}, nil
 		}
 		at = 38
 		kind = string(bytes.TrimRight(m[5:28], "\x00"))
@@ -126,7 +126,7 @@ func (fs *FileSystem) openPartition(m []byte, parts map[uint16]*physical) (parti
 	case "*UDF Metadata Partition":
 		p, err = fs.openMetadata(under, m)
 	default:
-		err = fmt.Errorf("udf: partition map %q not read: %w", kind, evidence.ErrUnsupported)
+		err = fmt.Errorf("partition map %q not read: %w", kind, evidence.ErrUnsupported)
 	}
 	if err != nil {
 		return broken{err}, under

@@ -99,7 +99,7 @@ func readSequence(src evidence.Source, sector int64, sequence extentAD) (*volume
 	case v.logical == 0:
 		return nil, errors.New("no logical volume descriptor")
 	case v.blockBytes != sector:
-		return nil, fmt.Errorf("udf: blocks of %d bytes in sectors of %d not read: %w", v.blockBytes, sector, evidence.ErrUnsupported)
+		return nil, fmt.Errorf("blocks of %d bytes in sectors of %d not read: %w", v.blockBytes, sector, evidence.ErrUnsupported)
 	}
 	return v, nil
 }

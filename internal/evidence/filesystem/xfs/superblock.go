@@ -143,9 +143,9 @@ func readSuperblock(src evidence.Source, at int64) (s superblock, err error) {
 	}
 	switch {
 	case s.version < 4 || version&versionDir2 == 0:
-		return s, fmt.Errorf("xfs: version %d with directories of version 1 not read: %w", s.version, evidence.ErrUnsupported)
+		return s, fmt.Errorf("version %d with directories of version 1 not read: %w", s.version, evidence.ErrUnsupported)
 	case s.version == 5 && incompat&^incompatKnown != 0:
-		return s, fmt.Errorf("xfs: features %#x not read: %w", incompat&^incompatKnown, evidence.ErrUnsupported)
+		return s, fmt.Errorf("features %#x not read: %w", incompat&^incompatKnown, evidence.ErrUnsupported)
 	case s.version == 5:
 		sector := make([]byte, s.sector)
 		s.badSum = readFull(src, sector, at) != nil || !goodSum(sector, 224)

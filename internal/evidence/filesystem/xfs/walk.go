@@ -263,7 +263,7 @@ func (w *walker) file(e *evidence.Entry, i *inode) {
 	}
 	switch {
 	case i.flags&flagRealtime != 0:
-		refuse(e, tutela.FindingUnsupported, fmt.Errorf("xfs: content on a realtime device not read: %w", evidence.ErrUnsupported))
+		refuse(e, tutela.FindingUnsupported, fmt.Errorf("content on a realtime device not read: %w", evidence.ErrUnsupported))
 		return
 	case i.format == formatLocal && i.size <= int64(len(i.fork)):
 		inline := bytes.Clone(i.fork[:i.size])
