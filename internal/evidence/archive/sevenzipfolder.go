@@ -93,7 +93,7 @@ func (f *sevenFolder) check(end int64) error {
 		if !sevenRead[c.id] || c.id == sevenDeflate64 && len(f.coders) > 1 {
 			return unsupported("7z: method %s", c.name())
 		}
-		memory += c.memory(f.sizes[i])
+		memory += c.memory(min(f.sizes[i], f.mostFrom(f.inputOf(i))))
 	}
 	if memory > maxDecoderMemory {
 		return &Error{tutela.FindingLimit, fmt.Errorf("7z: decoding takes %d bytes of memory", memory)}
@@ -106,6 +106,32 @@ func (f *sevenFolder) check(end int64) error {
 		return fmt.Errorf("7z: packed bytes to %d, the file has %d: it continues in another volume, or was cut off: %w", f.packedAt+packed, end, io.ErrUnexpectedEOF)
 	}
 	return nil
+}
+
+// mostFrom is how many bytes LZMA can make at most of what goes into an input:
+// 8192 times the packed stream that comes there, be it through a cipher. Behind
+// other coders, nothing is known.
+func (f *sevenFolder) mostFrom(in int) int64 {
+	for _, b := range f.bonds {
+		if b[0] == in && b[1] < len(f.coders) && f.coders[b[1]].id == sevenAES {
+			in = f.inputOf(b[1])
+			break
+		}
+	}
+	for i, packed := range f.packed {
+		if packed == in {
+			return min(f.packedSizes[i], 1<<40) * 8192
+		}
+	}
+	return 1 << 62
+}
+
+// inputOf is the first input of a coder: they are counted over all coders.
+func (f *sevenFolder) inputOf(coder int) (in int) {
+	for _, c := range f.coders[:coder] {
+		in += c.in
+	}
+	return in
 }
 
 // memory is what the coder allocates by its properties, in bytes. A dictionary
