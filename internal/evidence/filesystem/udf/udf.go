@@ -19,7 +19,8 @@
 // use leads to, and that carries the number the name knows the file by, the file
 // is Deleted under that name. Blocks that the space bitmap calls used since make
 // a finding; where there is no bitmap (discs written once), nothing can have
-// been overwritten.
+// been overwritten. Whether blocks that are free today belonged to another file
+// in between cannot be told.
 //
 // # Promised
 //

@@ -2,6 +2,7 @@ package xfs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,10 +19,15 @@ import (
 // unreached gives out what the tree of directories did not lead to: first what
 // lies in lost directories, then lost and deleted files.
 func (w *walker) unreached() error {
-	for _, give := range []func(uint64, bool) error{w.lostDirectory, w.lostOrDeleted} {
+	for _, give := range []func(uint64, bool) error{w.lostDirectory, w.claim} {
 		if err := w.eachInode(give); err != nil {
 			return err
 		}
+	}
+	w.shared = doubled(w.claims)
+	w.claims = nil
+	if err := w.eachInode(w.lostOrDeleted); err != nil {
+		return err
 	}
 	return w.tellUnreadable()
 }
@@ -142,6 +148,47 @@ func (w *walker) lostOrDeleted(number uint64, free bool) error {
 	return w.emit(e, nil)
 }
 
+// claim remembers which blocks a freed inode still lists.
+func (w *walker) claim(number uint64, free bool) error {
+	if !free || len(w.claims) >= maxStretches {
+		return nil
+	}
+	i, err := w.fs.inode(number)
+	if err != nil || i.mode != 0 {
+		return nil
+	}
+	extents, _ := w.fs.leftExtents(i)
+	for _, e := range extents {
+		if e.Offset != evidence.Hole {
+			w.claims = append(w.claims, tutela.Run{Offset: e.Offset, Length: e.Length})
+		}
+	}
+	return nil
+}
+
+// doubled are the stretches that more than one of the runs covers, ascending.
+func doubled(runs []tutela.Run) (both []tutela.Run) {
+	slices.SortFunc(runs, func(a, b tutela.Run) int { return cmp.Compare(a.Offset, b.Offset) })
+	var end, told int64 // of what is covered, and of what was found to be doubled
+	for _, r := range runs {
+		from, to := max(r.Offset, told), min(r.Offset+r.Length, end)
+		if from < to {
+			both = append(both, tutela.Run{Offset: from, Length: to - from})
+			told = to
+		}
+		end = max(end, r.Offset+r.Length)
+	}
+	return both
+}
+
+// isShared reports whether a stretch of an extent lies in one of the runs.
+func isShared(runs []tutela.Run, extents []evidence.Extent) bool {
+	return slices.ContainsFunc(extents, func(e evidence.Extent) bool {
+		i := sort.Search(len(runs), func(i int) bool { return runs[i].Offset+runs[i].Length > e.Offset })
+		return e.Offset != evidence.Hole && i < len(runs) && runs[i].Offset < e.Offset+e.Length
+	})
+}
+
 func (w *walker) orphan(number uint64) *evidence.Entry {
 	return &evidence.Entry{
 		Path:  fmt.Appendf(nil, "%s/inode-%d", orphanFolder, number),
@@ -170,6 +217,12 @@ func (w *walker) deleted(i *inode) error {
 	e.Open = func() (evidence.Content, error) { return evidence.NewExtents(src, extents, size), nil }
 	problem := w.nameDeleted(e, i)
 	e.Find(tutela.FindingAssumed, "its extents were left in the freed inode; its size was not, and is taken to end before the zeros that fill its last block")
+	if isShared(w.shared, extents) {
+		e.Find(tutela.FindingAssumed, "another deleted file lists some of its blocks too: at most one of them has its own bytes there")
+	}
+	if i.badSum {
+		e.Find(tutela.FindingDamaged, "the inode's checksum is wrong")
+	}
 	switch {
 	case !known:
 		e.Find(tutela.FindingDamaged, "the map of free blocks cannot be read: not known whether it is overwritten")

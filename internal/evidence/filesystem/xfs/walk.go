@@ -28,9 +28,11 @@ type walker struct {
 	claimed  int64 // bytes that files in use may still have
 
 	free         freeMap
-	deletedCount int64 // deleted and lost files that may still be given: no more than blocks
-	deletedBytes int64 // of theirs that may still be given
-	unreadable   lost  // inodes in use
+	claims       []tutela.Run // blocks that freed inodes still list
+	shared       []tutela.Run // those that more than one does, ascending
+	deletedCount int64        // deleted and lost files that may still be given: no more than blocks
+	deletedBytes int64        // of theirs that may still be given
+	unreadable   lost         // inodes in use
 }
 
 // directory is one that is still to be listed.

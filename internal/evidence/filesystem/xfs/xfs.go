@@ -20,7 +20,8 @@
 // tells the size. A record that a directory freed keeps its name and the lower
 // half of the inode number: where such a record names the inode, the file is
 // Deleted under that name, else an Orphan. Whether an inode was freed, used and
-// freed again since a name was written cannot be told; the finding says so.
+// freed again since a name was written cannot be told; the finding says so, and
+// where two freed inodes list the same blocks, that too.
 // Directories and links that were deleted are left out.
 //
 // # Promised

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -253,6 +254,30 @@ func TestRealtime(t *testing.T) {
 	img[at+91] |= flagRealtime
 	if e := find(t, list(t, img), "/text"); !hasFinding(e, tutela.FindingUnsupported) || !errors.Is(e.Failure, evidence.ErrUnsupported) {
 		t.Error(e.Line())
+	}
+}
+
+// TestSharedBlocks: of two deleted files that list the same blocks, neither is
+// taken for whole.
+func TestSharedBlocks(t *testing.T) {
+	img := volume(t, "v5-old")
+	all := list(t, img)
+	from := offsetOf(t, img, inodeOf(t, find(t, all, "/gone/deleted-0")))
+	to := offsetOf(t, img, inodeOf(t, find(t, all, "/gone/deleted-2")))
+	copy(img[to+coreBytes3:to+coreBytes3+extentBytes], img[from+coreBytes3:])
+	all = list(t, img)
+	for _, path := range []string{"/gone/deleted-0", "/gone/deleted-1", "/gone/deleted-2"} {
+		e := find(t, all, path)
+		if told := strings.Contains(e.Line(), "another deleted file"); told != (path != "/gone/deleted-1") {
+			t.Error(e.Line())
+		}
+	}
+}
+
+func TestDoubled(t *testing.T) {
+	got := doubled([]tutela.Run{{Offset: 50, Length: 10}, {Offset: 0, Length: 20}, {Offset: 10, Length: 30}, {Offset: 15, Length: 2}, {Offset: 35, Length: 10}})
+	if want := []tutela.Run{{Offset: 10, Length: 10}, {Offset: 35, Length: 5}}; !slices.Equal(got, want) {
+		t.Errorf("%v, not %v", got, want)
 	}
 }
 
