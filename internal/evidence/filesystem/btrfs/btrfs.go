@@ -25,8 +25,7 @@
 //
 // # Not promised
 //
-// Deleted files and earlier states of the trees are not searched, free space is
-// not told, and the log of what was synced last is not replayed ("/" says so
+// Deleted files and earlier states of the trees are not searched, and the log of what was synced last is not replayed ("/" says so
 // where there is one). The striped and parity profiles (raid0, raid10, raid5,
 // raid6), LZO, and extents on other devices are named, not read. Checksums of
 // content, and those of trees by xxHash and BLAKE2, are not verified.

@@ -2,6 +2,7 @@ package btrfs
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -129,6 +130,55 @@ func TestRefused(t *testing.T) {
 	seal(sb)
 	if _, err := Open(evidencetest.Source(img)); !errors.Is(err, evidence.ErrUnsupported) {
 		t.Errorf("an unheard-of feature: %v", err)
+	}
+}
+
+// TestFree holds what is free, what the volume says it uses and what is reserved
+// against the size of the device.
+func TestFree(t *testing.T) {
+	img := volume(t, "mixed")
+	fs, err := Open(evidencetest.Source(img))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copies := int64(len(fs.chunks[0].stripes))
+	used := int64(binary.LittleEndian.Uint64(img[64<<10+120:]))
+	var free int64
+	err = fs.Free(context.Background(), func(r tutela.Run) error {
+		free += r.Length
+		return nil
+	})
+	if got := free + copies*used + reservedBytes; err != nil || got != int64(len(img)) {
+		t.Errorf("%d free, %d used %d times: %d bytes of %d: %v", free, used, copies, got, len(img), err)
+	}
+	stop := errors.New("stop")
+	if err := fs.Free(context.Background(), func(tutela.Run) error { return stop }); err != stop {
+		t.Errorf("the error of visit came back as %v", err)
+	}
+}
+
+// TestFreeHoldsNoContent: no byte of a file in use is free.
+func TestFreeHoldsNoContent(t *testing.T) {
+	img := volume(t, "zstd")
+	fs, err := Open(evidencetest.Source(img))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var free []tutela.Run
+	if err := fs.Free(context.Background(), func(r tutela.Run) error {
+		free = append(free, r)
+		return nil
+	}); err != nil || len(free) < 3 {
+		t.Fatalf("%d stretches: %v", len(free), err)
+	}
+	for _, e := range list(t, img) {
+		for _, r := range e.Runs {
+			for _, f := range free {
+				if r.Offset < f.Offset+f.Length && f.Offset < r.Offset+r.Length {
+					t.Errorf("%s lies in %v, and %v is free", e.Path, r, f)
+				}
+			}
+		}
 	}
 }
 

@@ -36,9 +36,12 @@
 //
 // The log is not replayed. Files on a realtime device are named, not read; so
 // are directories of version 1. Extended attributes, the reverse map, quotas and
-// what is left in short directories are not looked at. A volume whose first
-// superblock is bad is found by a copy only where the first group's header is
-// there, or the volume has the shape that mkfs.xfs gives it.
+// what is left in short directories are not looked at. When the last of 64 inodes
+// that lie together is freed, their place may be given back: such inodes are not
+// searched for, so of a large directory that was deleted whole only some files
+// come back. A volume whose first superblock is bad is found by a copy only where
+// the first group's header is there, or the volume has the shape that mkfs.xfs
+// gives it.
 package xfs
 
 import (
