@@ -38,6 +38,7 @@ type item struct {
 	slack    []tutela.Run
 	findings []tutela.Finding
 	open     func() (evidence.Content, error)
+	gone     bool // overwritten: there is nothing to open, which is no failure to read
 }
 
 func (it *item) find(code, format string, args ...any) {
@@ -210,6 +211,7 @@ func (w *walker) judgeDeleted(it *item, l *laid) {
 	case used > 0:
 		it.find(tutela.FindingOverwritten, "%d of %d blocks are in use now, by other files or a snapshot", used, all)
 		it.refuse(errOverwritten)
+		it.gone = true
 	}
 }
 
@@ -344,7 +346,7 @@ func (w *walker) fork(it *item, f *file) (io.ReaderAt, int64) {
 	it.findings = append(it.findings, packed.findings...)
 	content, err := packed.open()
 	if err != nil {
-		it.open = packed.open
+		it.open, it.gone = packed.open, packed.gone
 		return nil, 0
 	}
 	return content.(io.ReaderAt), packed.size

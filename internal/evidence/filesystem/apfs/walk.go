@@ -380,6 +380,9 @@ func (w *walker) emit(oid uint64, times tutela.Times, dir where, name []byte, it
 	if w.view.isPast() && !w.ghosts.take(1) {
 		return w.crowded()
 	}
+	if it.gone {
+		e.Open = nil
+	}
 	if w.view.isPast() && e.Open != nil && !w.deleted.take(max(0, e.Size)) {
 		e.Find(tutela.FindingLimit, "more deleted bytes than the limit allows: not read")
 		it.refuse(fmt.Errorf("deleted bytes on this volume are limited to %d times its size", w.limits.DeletedFactor))

@@ -199,7 +199,11 @@ func (w *walker) readDead(out *evidence.Entry, e *entry) {
 	}
 	w.deleted -= e.size
 	g := w.guess(e)
-	if g.err != nil {
+	switch {
+	case g.code == tutela.FindingOverwritten: // nothing is left: that is no failure to read
+		out.Find(g.code, g.err.Error())
+		return
+	case g.err != nil:
 		refuse(out, g.code, g.err)
 		return
 	}

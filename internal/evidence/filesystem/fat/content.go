@@ -125,13 +125,13 @@ func (w *walker) readDead(out *evidence.Entry, d *directory, e *entry) {
 	}
 	w.deleted -= e.size
 	extents, assumed, err := w.guess(e)
-	if err != nil {
-		code := tutela.FindingOverwritten
-		if err == errTooMany {
-			code = tutela.FindingLimit
-		}
-		out.Find(code, err.Error())
+	switch {
+	case err == errTooMany:
+		out.Find(tutela.FindingLimit, err.Error())
 		refuse(out, err)
+		return
+	case err != nil: // nothing is left: that is no failure to read
+		out.Find(tutela.FindingOverwritten, err.Error())
 		return
 	}
 	for _, why := range append(assumed, w.doubts(e, extents, restored)...) {
