@@ -58,6 +58,7 @@ func TestDrawn(t *testing.T) {
 		"one segment":    plain,
 		"three segments": {perChunk: 8, perTable: 4, tables: 2, set: 7},
 		"no checksum":    {perChunk: 8, perTable: 4, tables: 2, footless: true},
+		"chunks inside":  {perChunk: 8, perTable: 4, tables: 2, inside: true},
 		"one chunk":      {perChunk: 1024, perTable: 4, tables: 2},
 		"a hundred":      {perChunk: 1, perTable: 1, tables: 1},
 	} {
@@ -269,6 +270,46 @@ func TestBadSectors(t *testing.T) {
 	}
 	if notes := disk.Notes(); len(notes) != 1 || notes[0].Code != tutela.FindingReadError || !strings.Contains(notes[0].Detail, "10 sectors in 2 stretches, the first at sector 5") {
 		t.Errorf("notes %v", notes)
+	}
+}
+
+// What is found without a table that is damaged and has no copy, with a checksum
+// before the chunks and without.
+func TestTablesWithoutCopy(t *testing.T) {
+	medium := media(plainSectors)
+	for name, d := range map[string]drawing{
+		"inside":   {perChunk: 8, perTable: 8, tables: 9, inside: true},
+		"footless": {perChunk: 8, perTable: 8, tables: 9, footless: true},
+	} {
+		st := d.draw(medium)
+		s, err := newFiles(st, []string{"disk.E01"}).walk(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(st["disk.E01"][s.tables[1].at+8:], st["disk.E01"][s.tables[1].at+12:s.tables[1].at+24])
+		disk := mustOpen(t, st, "disk.E01")
+		if got := content(t, disk); !bytes.Equal(got, medium) || findings(disk.Notes()) != tutela.FindingDamaged {
+			t.Errorf("%s: notes %v", name, disk.Notes())
+		}
+	}
+}
+
+func TestSessions(t *testing.T) {
+	head := make([]byte, sessionHeaderSize-4)
+	head[0] = 2
+	list := make([]byte, 2*sessionSize)
+	list[4], list[sessionSize], list[sessionSize+4] = 16, 1, 200
+	c := newSegment(1)
+	c.section("volume", drawVolume(1, 1, 2048, 1, 0))
+	c.section("session", append(sealed(head), sealed(list)...))
+	c.last("done")
+	d := mustOpen(t, evidencetest.Storage{"disc.E01": c.Bytes()}, "disc.E01")
+	want := []evidence.Fact{{Name: "session 1", Value: "data from sector 16"}, {Name: "session 2", Value: "audio from sector 200"}}
+	if facts := d.Facts(); len(facts) != 2 || facts[0] != want[0] || facts[1] != want[1] {
+		t.Errorf("facts %v", facts)
+	}
+	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, errNoTable) || findings(d.Notes()) != tutela.FindingTruncated {
+		t.Errorf("a chunk that no table tells of: %v, notes %v", err, d.Notes())
 	}
 }
 

@@ -93,7 +93,8 @@ type drawing struct {
 	perTable int  // chunks
 	tables   int  // in each segment but the last
 	set      byte // of the segments
-	footless bool // tables with chunks in them and no checksum, as in SMART
+	inside   bool // tables with chunks in them, as in EnCase 1
+	footless bool // such tables without a checksum, as in SMART
 	bad      []sectors
 }
 
@@ -168,8 +169,11 @@ func (d drawing) table(c *canvas, medium []byte) {
 	size := d.perChunk * 512
 	base := uint64(c.Len())
 	from := descriptorSize
-	if d.footless {
+	if d.inside || d.footless {
 		base, from = 0, c.Len()+descriptorSize+tableHeaderSize+4*((len(medium)+size-1)/size)
+	}
+	if d.inside {
+		from += 4
 	}
 	for ; len(medium) > 0; medium = medium[min(size, len(medium)):] {
 		chunk := medium[:min(size, len(medium))]
@@ -187,6 +191,10 @@ func (d drawing) table(c *canvas, medium []byte) {
 	if d.footless {
 		list := drawEntries(entries)
 		c.section("table", append(append(head, list[:len(list)-4]...), chunks...))
+		return
+	}
+	if d.inside {
+		c.section("table", append(append(head, drawEntries(entries)...), chunks...))
 		return
 	}
 	c.section("sectors", chunks)
