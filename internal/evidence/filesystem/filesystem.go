@@ -11,6 +11,7 @@ import (
 
 	"tutela/internal/evidence"
 	"tutela/internal/evidence/filesystem/apfs"
+	"tutela/internal/evidence/filesystem/btrfs"
 	"tutela/internal/evidence/filesystem/exfat"
 	"tutela/internal/evidence/filesystem/ext"
 	"tutela/internal/evidence/filesystem/fat"
@@ -43,6 +44,8 @@ func readers() []reader {
 		{name: "xfs", open: opens(xfs.Open)},
 		{name: "squashfs", open: opens(squashfs.Open)},
 		{name: "ext", open: opens(ext.Open)},
+		{name: "btrfs", open: opens(btrfs.Open)},
+		{name: "udf", open: openUDF},
 		{name: "iso9660", spans: 32 << 10, open: opens(iso.Open)},
 		{name: "fat", open: opens(fat.Open)},
 	}

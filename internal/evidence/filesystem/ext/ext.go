@@ -114,6 +114,9 @@ func Open(src evidence.Source) (*FileSystem, error) {
 	return fs, nil
 }
 
+// Name is "ext2", "ext3" or "ext4".
+func (fs *FileSystem) Name() string { return fs.layer }
+
 // name is what the volume would be called: by its features, since all three are
 // one format.
 func (s *super) name() string {

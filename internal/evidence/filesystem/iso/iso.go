@@ -23,6 +23,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"tutela"
 	"tutela/internal/evidence"
@@ -129,11 +131,22 @@ func (fs *FileSystem) standardAt(sector int64) string {
 	return string(head[1:])
 }
 
+// Bridged is the file system for somebody who reads the UDF volume beside it
+// too: that it is there is no finding then.
+func (fs *FileSystem) Bridged() *FileSystem {
+	bridged := *fs
+	bridged.findings = slices.DeleteFunc(slices.Clone(fs.findings), func(f tutela.Finding) bool { return strings.HasPrefix(f.Detail, otherUDF) })
+	return &bridged
+}
+
+// otherUDF begins what is said of a UDF volume beside this one.
+const otherUDF = "udf: a second file system"
+
 // seeOther reports the volume recognition sequence of UDF (ECMA-167 2/9.1),
 // which follows the ISO descriptors on a bridge disc.
 func (fs *FileSystem) seeOther(sector int64, standard string) {
 	if standard == "BEA01" {
-		fs.find(tutela.FindingUnsupported, fmt.Sprintf("udf: a second file system is declared at sector %d and not read", sector))
+		fs.find(tutela.FindingUnsupported, fmt.Sprintf(otherUDF+" is declared at sector %d and not read", sector))
 	}
 }
 
