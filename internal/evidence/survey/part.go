@@ -25,7 +25,12 @@ type part struct {
 // open finds who reads the volume and, where nobody does, what it is. With only
 // no other reader is asked.
 func (p *part) open(options Options, only string) {
-	p.unlock(options.Keys)
+	if only == "" {
+		p.unlock(options.Keys)
+	}
+	if p.sealed {
+		return
+	}
 	fs, name, err := options.Host.Volume(p.src, only)
 	if err == nil {
 		p.fs, p.FileSystem, p.Listed = fs, name, true
@@ -65,10 +70,6 @@ func (p *part) name() {
 	}
 	p.FileSystem = name
 	p.find(tutela.FindingUnsupported, name+": no reader in this version")
-	if encrypted(name) {
-		p.find(tutela.FindingEncrypted, name)
-		p.sealed = true
-	}
 }
 
 func (p *part) find(code, detail string) {

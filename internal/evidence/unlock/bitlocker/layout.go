@@ -27,7 +27,7 @@ type patch struct {
 // lie: in bytes in CBC mode, else by their count.
 func (m *metadata) layout(src evidence.Source, h header) (l sector.Layout, err error) {
 	l = sector.Layout{Size: h.sector, Step: m.step(h.sector)}
-	if h.onUse && (m.state != stateNormal || m.next != stateNormal) {
+	if h.onUse { // a map that nobody has documented says what is still as it was
 		return l, fmt.Errorf("encryption on write that has not ended: %w", evidence.ErrUnsupported)
 	}
 	if m.method < 0x8000 || m.method > 0x8005 {

@@ -13,19 +13,15 @@ import (
 const (
 	blockHeaderBytes = 64
 	dataHeaderBytes  = 48
-	maxMetadata      = 1 << 20 // the format allows 65535 × 16
 )
 
-// States of a volume.
-const (
-	stateSwitching = 2 // encryption or decryption is going on
-	stateNormal    = 4
-)
+// stateSwitching is the state of a volume that is being encrypted or decrypted.
+const stateSwitching = 2
 
 // metadata is a copy of the metadata whose checksum holds.
 type metadata struct {
 	version     uint16
-	state, next uint16
+	state       uint16
 	encrypted   int64    // bytes of the volume that are encrypted, from its beginning
 	converting  int64    // bytes behind those that are worked on
 	headerCount int64    // sectors at the beginning that lie elsewhere
@@ -121,7 +117,6 @@ func readBlockHeader(b []byte) *metadata {
 	m := &metadata{
 		version:     binary.LittleEndian.Uint16(b[10:]),
 		state:       binary.LittleEndian.Uint16(b[12:]),
-		next:        binary.LittleEndian.Uint16(b[14:]),
 		encrypted:   u64(16),
 		converting:  int64(binary.LittleEndian.Uint32(b[24:])),
 		headerCount: int64(binary.LittleEndian.Uint32(b[28:])),
