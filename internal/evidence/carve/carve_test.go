@@ -1,0 +1,225 @@
+package carve
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"tutela"
+	"tutela/internal/evidence"
+	"tutela/internal/evidencetest"
+)
+
+// whole looks through all of a source.
+func whole(src evidence.Source) (evidence.FileSystem, error) {
+	return New(src, []tutela.Run{{Length: src.Size()}}), nil
+}
+
+// disk is filler with files put in at sectors, and what must be found there.
+type disk struct {
+	bytes []byte
+	want  []string
+}
+
+func row(at int64, ext string, b []byte) string {
+	return fmt.Sprintf("$Carved/%012d.%s\t%d\t%x", at, ext, len(b), sha256.Sum256(b))
+}
+
+// put appends a file, the rest of its last cluster, and some free space.
+func (d *disk) put(s sample, between []byte) {
+	d.want = append(d.want, row(int64(len(d.bytes)), s.ext, s.bytes))
+	d.bytes = append(append(d.bytes, s.bytes...), between...)
+	d.bytes = append(d.bytes, make([]byte, -len(d.bytes)&(sector-1))...)
+}
+
+func carved(t testing.TB, image []byte) []string {
+	t.Helper()
+	src := evidencetest.Source(image)
+	fs, _ := whole(src)
+	return rows(t, src, evidencetest.List(t, fs))
+}
+
+func rows(t testing.TB, src evidence.Source, all []evidencetest.Entry) (rows []string) {
+	t.Helper()
+	evidencetest.InPlace(t, src, all)
+	for i := range all {
+		row := all[i].Row()
+		for _, f := range all[i].Findings {
+			if f.Code != tutela.FindingAssumed {
+				row += "\t" + f.String()
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func same(t *testing.T, got, want []string) {
+	t.Helper()
+	for _, row := range want {
+		if !slices.Contains(got, row) {
+			t.Errorf("missing: %s", row)
+		}
+	}
+	for _, row := range got {
+		if !slices.Contains(want, row) {
+			t.Errorf("not there: %s", row)
+		}
+	}
+	if len(got) == len(want) && !slices.Equal(got, want) {
+		t.Errorf("out of order: %s", strings.Join(got, "\n"))
+	}
+}
+
+// Every format, with each kind of filler behind it: zeros, noise, the byte of
+// erased flash, text, and nothing.
+func TestEveryFormat(t *testing.T) {
+	fillers := map[string][]byte{
+		"zeros":  make([]byte, 3*sector),
+		"noise":  noise(5*sector+100, 1),
+		"erased": bytes.Repeat([]byte{0xff}, 2*sector),
+		"text":   bytes.Repeat([]byte("what was here before\n"), 70),
+		"none":   nil,
+	}
+	for name, filler := range fillers {
+		t.Run(name, func(t *testing.T) {
+			var d disk
+			for _, s := range append(samples(t), publicSamples(t)...) {
+				d.put(s, filler)
+			}
+			same(t, carved(t, d.bytes), d.want)
+		})
+	}
+}
+
+// A file that ends with the free space is whole; one byte less, and it is not.
+func TestEnd(t *testing.T) {
+	for _, s := range samples(t) {
+		t.Run(s.name, func(t *testing.T) {
+			same(t, carved(t, s.bytes), []string{row(0, s.ext, s.bytes)})
+			cut := s.bytes[:len(s.bytes)-1]
+			for _, got := range carved(t, cut) {
+				if !strings.Contains(got, tutela.FindingTruncated) && s.ext != "pdf" && s.name != "live.webm" && s.name != "motion.jpg" {
+					t.Errorf("a cut file is called whole: %s", got)
+				}
+			}
+		})
+	}
+}
+
+// Blocks, sectors and stretches begin anywhere; headers count only at sectors of
+// the stretch.
+func TestStretches(t *testing.T) {
+	all := samples(t)
+	image := noise(3<<20, 2)
+	a, b, c := all[0], all[4], all[5]
+	copy(image[100:], a.bytes)                    // the beginning of a stretch that is at no sector
+	copy(image[200_000+10*sector:], b.bytes)      // counted from the beginning of its stretch
+	copy(image[200_000+80*sector+7:], b.bytes)    // at no sector
+	copy(image[1<<20+200_000-3*sector:], b.bytes) // across a block
+	copy(image[2<<20:], c.bytes)                  // reaches out of its stretch
+	src := evidencetest.Source(image)
+	fs := New(src, []tutela.Run{
+		{Offset: 200_000, Length: 500_000}, {Offset: 2 << 20, Length: int64(len(c.bytes)) - 1},
+		{Offset: 100, Length: int64(len(a.bytes))}, {Offset: 700_000, Length: 1<<20 - 400_000},
+		{Offset: 700_000, Length: 50_000}, {Offset: -5, Length: 10}, {Offset: 1 << 40, Length: 1 << 40}, {Offset: 5},
+	})
+	same(t, rows(t, src, evidencetest.List(t, fs)), []string{
+		row(100, "jpg", a.bytes), row(200_000+10*sector, "png", b.bytes), row(1<<20+200_000-3*sector, "png", b.bytes),
+	})
+}
+
+// What is no file must not be found: noise, and every sector of noise with the
+// first bytes of a format.
+func TestNoise(t *testing.T) {
+	size := 64 << 20
+	if testing.Short() {
+		size = 4 << 20
+	}
+	image := noise(size, 3)
+	same(t, carved(t, image), nil)
+	rng := rand.New(rand.NewPCG(4, 4))
+	all := samples(t)
+	image = image[:4<<20]
+	for at := 0; at < len(image); at += sector {
+		head := all[rng.IntN(len(all))].bytes
+		copy(image[at:], head[:4+rng.IntN(16)])
+	}
+	same(t, carved(t, image), nil)
+}
+
+// A picture that breaks off is given up to there, never as whole.
+func TestBroken(t *testing.T) {
+	picture := drawJPEG(t, 300, 300)
+	other := drawPNG(t, 50, 50)
+	at := len(picture) / 2 &^ (sector - 1)
+	broken := func(why string) string {
+		return fmt.Sprintf("%s\ttruncated: the picture breaks off at byte %d: %s", row(0, "jpg", picture[:at]), at, why)
+	}
+	for name, c := range map[string]struct {
+		behind []byte
+		want   []string
+	}{
+		"end":   {nil, []string{broken("the free space ends")}},
+		"zeros": {make([]byte, 300<<10), []string{broken("what follows is not of the picture")}},
+		"text":  {bytes.Repeat([]byte("The quick brown fox jumps over the lazy dog, 0123456789.\n"), 6000), []string{broken("what follows is not of the picture")}},
+		"jpeg": {picture, []string{
+			broken("what follows is not of the picture"), row(int64(at), "jpg", picture),
+		}},
+		"png": {other, []string{
+			row(0, "jpg", picture[:at]) + "\ttruncated: another file begins in it", row(int64(at), "png", other),
+		}},
+		"too short": {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kept := picture[:at:at]
+			if name == "too short" {
+				kept = kept[:leastBroken-1]
+			}
+			if kept[len(kept)-1] == 0 {
+				t.Fatal("the example ends with a zero")
+			}
+			same(t, carved(t, append(kept, c.behind...)), c.want)
+		})
+	}
+}
+
+// A second picture that is missing does not take the first away.
+func TestMissingPicture(t *testing.T) {
+	pair := pairOfPictures(t)
+	cut := pair[:len(pair)-20]
+	got := carved(t, append(cut, make([]byte, 10000)...))
+	if len(got) != 1 || !strings.Contains(got[0], "truncated: a further picture") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Every changed byte is noticed where a format has checksums.
+func TestDamaged(t *testing.T) {
+	picture := drawPNG(t, 60, 45)
+	for at := range picture {
+		picture[at] ^= 0x10
+		if got := carved(t, picture); got != nil {
+			t.Fatalf("byte %d changed: %q", at, got)
+		}
+		picture[at] ^= 0x10
+	}
+}
+
+func TestLimit(t *testing.T) {
+	picture := drawPNG(t, 120, 90)
+	src := evidencetest.Source(append(bytes.Clone(picture), make([]byte, 5000)...))
+	fs, _ := whole(src)
+	var got []string
+	err := fs.Walk(t.Context(), evidence.Limits{MemberBytes: int64(len(picture)) - 1}, func(e *evidence.Entry) error {
+		got = append(got, string(e.Path)+" "+fmt.Sprint(e.Findings))
+		return nil
+	})
+	if err != nil || len(got) != 1 || !strings.HasPrefix(got[0], "/ [limit: carving: 1 files, from byte 0 on") {
+		t.Errorf("%q, %v", got, err)
+	}
+}
