@@ -11,7 +11,7 @@ type Source struct {
 	SectorSize int64            `json:"sector_size,omitempty"` // bytes
 	Volumes    []Volume         `json:"volumes,omitempty"`
 	Gaps       []tutela.Run     `json:"gaps,omitempty"`
-	Findings   []tutela.Finding `json:"findings,omitempty"` // about the partition table
+	Findings   []tutela.Finding `json:"findings,omitempty"` // about the container and the partition table
 }
 
 // Volume tells what lies in one partition, or on an image without partitions.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"tutela"
 	"tutela/internal/evidence"
@@ -24,22 +24,29 @@ type medium struct {
 	closer  io.Closer       // of src; nil for a container
 	chain   []tutela.Locator
 	options Options
+	notes   []tutela.Finding // of the container, as a whole
 	table   volume.Table
 	volumes []part
 }
 
 func newMedium(path string, img *image.Image, options Options) *medium {
 	m := &medium{path: path, kind: "image", size: img.Size(), src: img, closer: img, chain: img.Chain(), options: options}
+	// What reading finds out later would be another thing each time that a scan
+	// is continued: what is known now is told.
+	m.notes = slices.Clone(img.Notes())
 	m.examine()
 	return m
 }
 
 // newContainer stands for a file of size bytes that was recognised and cannot be
 // read; cause names it.
-func newContainer(path string, size int64, cause *image.UnsupportedError) *medium {
-	chain := []tutela.Locator{{Layer: "container", At: filepath.Base(path)}}
+func newContainer(name, path string, size int64, cause *image.UnsupportedError) *medium {
+	chain := []tutela.Locator{{Layer: "container", At: name}}
 	whole := part{Volume: Volume{Length: size, Type: cause.Format, FileSystem: "unknown"}, chain: chain}
 	whole.find(tutela.FindingUnsupported, cause.Error())
+	if strings.Contains(cause.Error(), "encrypt") {
+		whole.find(tutela.FindingEncrypted, cause.Error())
+	}
 	return &medium{path: path, kind: "container", size: size, chain: chain, volumes: []part{whole}}
 }
 
@@ -139,7 +146,7 @@ func (m *medium) mentionBare() {
 func (m *medium) describe() Source {
 	s := Source{
 		Path: m.path, Kind: m.kind, Size: m.size,
-		Scheme: m.table.Scheme, SectorSize: m.table.SectorSize, Gaps: m.table.Gaps, Findings: m.table.Findings,
+		Scheme: m.table.Scheme, SectorSize: m.table.SectorSize, Gaps: m.table.Gaps, Findings: slices.Concat(m.notes, m.table.Findings),
 	}
 	for _, v := range m.volumes {
 		s.Volumes = append(s.Volumes, v.Volume)
@@ -147,9 +154,12 @@ func (m *medium) describe() Source {
 	return s
 }
 
-// walk visits what must be said of the disk, then each volume, then the gaps,
-// then what is carved out of those.
+// walk visits what must be said of the container and of the disk, then each
+// volume, then the gaps, then what is carved out of those.
 func (m *medium) walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
+	if err := m.visitNotes(visit); err != nil {
+		return err
+	}
 	if err := m.visitTable(visit); err != nil {
 		return err
 	}
@@ -175,6 +185,13 @@ func (m *medium) walkGaps(ctx context.Context, visit func(*evidence.Entry) error
 		}
 	}
 	return nil
+}
+
+func (m *medium) visitNotes(visit func(*evidence.Entry) error) error {
+	if len(m.notes) == 0 {
+		return nil
+	}
+	return visit(volumeEntry("", m.chain, m.size, m.notes))
 }
 
 func (m *medium) visitTable(visit func(*evidence.Entry) error) error {

@@ -6,9 +6,10 @@
 // [Survey.Describe], which tells what the paths turned out to be.
 //
 // An image is taken apart into its partitions; the file system of each is
-// listed, then the gaps between them. A file is an image if its name says so
-// (.dd, .001 …) or its bytes do (a partition table, a file system, the magic of
-// a container); any other file is listed as itself.
+// listed, then the gaps between them; what its container says about itself is
+// told first. A path may lie elsewhere, see [Options]. A file is an image if its
+// name says so (.dd, .001 …) or its bytes do (a partition table, a file system,
+// the magic of a container); any other file is listed as itself.
 //
 // Promised: every byte of an image belongs to a volume whose file system is
 // listed, to a volume entry that says why it is not, or to a gap. Whatever
@@ -28,6 +29,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"tutela"
 	"tutela/internal/evidence"
@@ -63,6 +65,10 @@ type Options struct {
 	// that a file system calls free, and the files that are carved out of it,
 	// out of gaps and out of volumes that no reader lists.
 	Unclaimed bool
+	// Storage tells where a path lies that is not of this machine: the place,
+	// and the name of the file in it. ok is false for the paths of this
+	// machine, which all paths are if Storage is nil.
+	Storage func(path string) (st evidence.Storage, name string, ok bool, err error)
 }
 
 // Host opens readers. The errors and names are those of package filesystem.
@@ -124,6 +130,17 @@ func (s *Survey) Close() error {
 }
 
 func openPath(path string, options Options) (source, error) {
+	if options.Storage != nil {
+		if st, name, ok, err := options.Storage(path); err != nil {
+			return nil, err
+		} else if ok {
+			return openStored(path, st, name, options)
+		}
+	}
+	return openLocal(path, options)
+}
+
+func openLocal(path string, options Options) (source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -147,7 +164,7 @@ func openPath(path string, options Options) (source, error) {
 func openFile(path string, size int64, options Options) (source, error) {
 	img, err := image.Open(path)
 	if unsupported, ok := errors.AsType[*image.UnsupportedError](err); ok {
-		return newContainer(path, size, unsupported), nil
+		return newContainer(filepath.Base(path), path, size, unsupported), nil
 	}
 	if err != nil {
 		return nil, err
