@@ -52,6 +52,7 @@ func TestPlantedBreaches(t *testing.T) {
 		{"4 a model never decides", "internal/triage", `import "tutela/internal/review"`, "no rule says where"},
 		{"6 a scan is offline", "internal/scan", `import "net/http"`, "offline, provably"},
 		{"6 evidence is offline", "internal/evidence/folder", `import "net"`, "offline, provably"},
+		{"6 a survey knows no network", "internal/evidence/survey", `import "tutela/internal/evidence/s3"`, "no way there"},
 		{"7 no Grant, no bytes", "internal/scan", `import "context"; func Run(ctx context.Context) {}`, "takes no authority.Grant"},
 		{"7 Grants are not forged", "internal/scan", `import "tutela/internal/authority"; var g = authority.Grant{}`, "only package authority makes one"},
 		{"8 the trusted core is small", "internal/ledger", `import "modernc.org/sqlite"`, "read in an evening"},

@@ -34,6 +34,8 @@ var law = []room{
 
 	// 1: what was seized, read-only
 	{name: "internal/evidence", may: []string{""}, readOnly: true},
+	// evidence that lies elsewhere: the command alone leads there
+	{name: "internal/evidence/s3", may: []string{"", "internal/evidence"}, network: true, readOnly: true},
 	{name: "internal/evidencetest", may: []string{"", "internal/evidence"}},
 	// 2, 3: one read, many digests; pictures
 	{name: "internal/digest", may: []string{""}},
@@ -47,6 +49,8 @@ var law = []room{
 	{name: "internal/ledger/check", modules: []string{"golang.org/x/mod", "filippo.io/mldsa"}},
 	{name: "internal/ledger", may: []string{"", "internal/ledger/check"}, modules: ledgerModules},
 	{name: "internal/catalog", may: []string{"", "internal/pdq"}},
+	// what another program says about the same evidence
+	{name: "internal/oracle", may: []string{""}, modules: []string{}},
 	// 6: who may do what
 	{name: "internal/authority", may: []string{""}},
 	// 7: where it all meets
@@ -55,7 +59,7 @@ var law = []room{
 	{name: "internal/demo", may: []string{""}},
 
 	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
-	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/pdq", "internal/picture", "internal/scan", "internal/term", "verify"}, network: true},
+	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/term", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/catalog"}},
 }
 
