@@ -265,10 +265,13 @@ func printProof(w io.Writer, p *lab.Proof) {
 
 type ledgerRescan struct {
 	Exhibit   string   `arg:"" help:"The exhibit's label."`
-	Path      []string `arg:"" help:"Where the exhibit's bytes are." type:"path"`
+	Path      []string `arg:"" help:"Where the exhibit's bytes are."`
 	Authority string   `help:"The authority to act under." placeholder:"R"`
 	Keys      string   `help:"A file with a key on each line, as the scan was given." placeholder:"FILE" type:"path"`
 }
+
+// AfterApply is called by kong once the arguments are known.
+func (c *ledgerRescan) AfterApply() error { return absolute(c.Path) }
 
 func (c *ledgerRescan) Run(a *app) error {
 	l, err := a.write()
@@ -287,7 +290,7 @@ func (c *ledgerRescan) Run(a *app) error {
 	if sealed == nil {
 		return hint(fmt.Errorf("exhibit %s has no sealed scan to hold the evidence against", c.Exhibit), "tutela scan %s PATH", tutela.ShellWord(c.Exhibit))
 	}
-	seized, err := openEvidence(c.Path, scan.Profile(sealed.Start.Profile), c.Keys)
+	seized, err := openEvidence(a.ctx, c.Path, scan.Profile(sealed.Start.Profile), c.Keys)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 	"tutela/internal/catalog"
 	"tutela/internal/confine"
 	"tutela/internal/durable"
+	"tutela/internal/evidence/s3"
 	"tutela/internal/lab"
 	"tutela/internal/ledger"
 	"tutela/internal/scan"
@@ -188,6 +189,10 @@ func classify(err error) (code int, hint string) {
 		return exitFailed, "make it anew from the ledgers: tutela lab rebuild"
 	case errors.Is(err, scan.ErrEvidenceChanged):
 		return exitFailed, "scan what was scanned then, or begin anew with --restart"
+	case errors.Is(err, s3.ErrRefused):
+		return exitFailed, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may read it (and AWS_ENDPOINT_URL and AWS_REGION where the store is not Amazon's)"
+	case errors.Is(err, s3.ErrSilent):
+		return exitFailed, "check AWS_ENDPOINT_URL and the network, then try again"
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, ""
 	}

@@ -21,13 +21,16 @@ import (
 
 type scanCommand struct {
 	Exhibit   string   `arg:"" help:"The exhibit's label."`
-	Path      []string `arg:"" help:"Folders, disk images or files: where the exhibit's bytes are." type:"path"`
+	Path      []string `arg:"" help:"Folders, disk images or files: where the exhibit's bytes are. An image may lie in an object store: s3://bucket/disk.E01."`
 	Profile   string   `help:"triage: digests of live files. standard: also deleted files, pictures, archives. full: also bytes that no volume claims. Default: standard."`
 	Authority string   `help:"The authority to act under. Default: the one that stands longest." placeholder:"R"`
 	Keys      string   `help:"A file with a key on each line, for what is encrypted: passphrases, BitLocker recovery passwords." placeholder:"FILE" type:"path"`
 	Restart   bool     `help:"Begin a new scan, where an interrupted one would be continued."`
 	Workers   int      `help:"Readers side by side. Default: one for each processor." hidden:""`
 }
+
+// AfterApply is called by kong once the arguments are known.
+func (c *scanCommand) AfterApply() error { return absolute(c.Path) }
 
 func (c *scanCommand) Run(a *app) error {
 	profile, err := scan.ParseProfile(c.Profile)
@@ -47,7 +50,7 @@ func (c *scanCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	seized, err := openEvidence(c.Path, scan.Profile(start.Profile), c.Keys)
+	seized, err := openEvidence(a.ctx, c.Path, scan.Profile(start.Profile), c.Keys)
 	if err != nil {
 		return err
 	}

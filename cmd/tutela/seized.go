@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,13 +17,14 @@ import (
 // seized is opened evidence and the processes that read it.
 type seized struct {
 	*survey.Survey
-	host *confine.Host
-	keys evidence.Keys
+	host   *confine.Host
+	places *places
+	keys   evidence.Keys
 }
 
 // openEvidence opens evidence as deep as the profile looks. Hostile bytes are
 // read in processes of their own.
-func openEvidence(paths []string, profile scan.Profile, keyFile string) (*seized, error) {
+func openEvidence(ctx context.Context, paths []string, profile scan.Profile, keyFile string) (*seized, error) {
 	keys, err := readKeys(keyFile)
 	if err != nil {
 		return nil, err
@@ -31,16 +33,18 @@ func openEvidence(paths []string, profile scan.Profile, keyFile string) (*seized
 	if err != nil {
 		return nil, err
 	}
-	s := &seized{host: host, keys: keys}
-	s.Survey, err = survey.Open(paths, survey.Options{Host: host, Keys: keys, Unclaimed: profile == scan.Full})
+	s := &seized{host: host, places: newPlaces(ctx), keys: keys}
+	s.Survey, err = survey.Open(paths, survey.Options{Host: host, Keys: keys, Unclaimed: profile == scan.Full, Storage: s.places.storage})
 	if err != nil {
-		return nil, errors.Join(err, host.Close())
+		return nil, errors.Join(err, host.Close(), s.places.Close())
 	}
 	return s, nil
 }
 
 // Close ends the readers and releases the files.
-func (s *seized) Close() error { return errors.Join(s.Survey.Close(), s.host.Close()) }
+func (s *seized) Close() error {
+	return errors.Join(s.Survey.Close(), s.host.Close(), s.places.Close())
+}
 
 // hand makes the evidence what a job reads.
 func (s *seized) hand(j *scan.Job) {
