@@ -25,6 +25,14 @@ fuzz: ## fuzz each parser of foreign bytes for FUZZTIME (30s)
 		$(GO) test "$$pkg" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x || exit 1; \
 	done
 
+MUTANTS ?= 10000
+
+mutants: ## damage every good image MUTANTS times: no panic, no hang, no hunger
+	@grep -rl --include='*_test.go' -E 'evidencetest\.Mutants' internal | xargs -n1 dirname | sort -u | while read -r pkg; do \
+		echo "== $$pkg"; \
+		$(GO) test "./$$pkg" -run TestMutants -mutants $(MUTANTS) -timeout 3h || exit 1; \
+	done
+
 bench: ## measure against the tools people use today; one table of ratios
 	$(GO) run ./bench
 
@@ -64,4 +72,4 @@ release: ## reproducible binaries for six platforms in ./dist
 		GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o dist/tutela-$$os-$$arch$$ext ./cmd/tutela || exit 1; \
 	done; cd dist && sha256sum tutela-* > SHA256SUMS && cat SHA256SUMS
 
-.PHONY: help build test race fuzz bench lint vet staticcheck vulnerabilities generated cross demo release
+.PHONY: help build test race fuzz mutants bench lint vet staticcheck vulnerabilities generated cross demo release

@@ -2,17 +2,14 @@ package iso_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,31 +17,19 @@ import (
 	"tutela"
 	"tutela/internal/evidence"
 	"tutela/internal/evidence/filesystem/iso"
+	"tutela/internal/evidencetest"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden listings")
+func newSource(b []byte) evidence.Source { return evidencetest.Source(b) }
 
-// source is an image in memory.
-type source struct{ *bytes.Reader }
+func readImage(t testing.TB, name string) []byte { return evidencetest.Image(t, "testdata/"+name) }
 
-func newSource(b []byte) source { return source{bytes.NewReader(b)} }
-
-func readImage(t testing.TB, name string) []byte {
-	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name+".gz"))
+func openAny(src evidence.Source) (evidence.FileSystem, error) {
+	fs, err := iso.Open(src)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	image, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return image
+	return fs, nil
 }
 
 func list(t testing.TB, image []byte) string {
@@ -98,24 +83,21 @@ func times(t tutela.Times) string {
 	return t.Modified.Format("2006-01-02T15:04:05Z07:00")
 }
 
+func images() []string {
+	return []string{"rockridge.iso", "plain.iso", "both.iso", "joliet.iso", "zisofs.iso", "multi.iso"}
+}
+
 func TestListingsMatchGolden(t *testing.T) {
-	for _, name := range []string{"rockridge.iso", "plain.iso", "both.iso", "joliet.iso", "zisofs.iso", "multi.iso"} {
-		t.Run(name, func(t *testing.T) {
-			got := list(t, readImage(t, name))
-			golden := filepath.Join("testdata", name+".golden")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("listing of %s differs\n got:\n%s\nwant:\n%s", name, got, want)
-			}
-		})
+	for _, name := range images() {
+		t.Run(name, func(t *testing.T) { evidencetest.Golden(t, name, openAny, readImage(t, name)) })
+	}
+}
+
+// TestMutants damages images where descriptors and directories lie.
+func TestMutants(t *testing.T) {
+	for _, name := range images() {
+		image := readImage(t, name)
+		evidencetest.Mutants(t, openAny, image, tutela.Run{Offset: 32 << 10, Length: 64 << 10})
 	}
 }
 

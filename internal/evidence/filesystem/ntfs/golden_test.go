@@ -2,22 +2,18 @@ package ntfs
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"flag"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"tutela"
 	"tutela/internal/evidence"
+	"tutela/internal/evidencetest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden listings")
 
 // memory is a Source in memory.
 type memory struct{ *bytes.Reader }
@@ -26,23 +22,15 @@ func (m memory) Size() int64 { return m.Reader.Size() }
 
 var _ evidence.Source = memory{}
 
-// image unpacks testdata/name.gz.
-func image(t testing.TB, name string) []byte {
-	t.Helper()
-	packed, err := os.Open(filepath.Join("testdata", name+".gz"))
+// image unpacks testdata/name.
+func image(t testing.TB, name string) []byte { return evidencetest.Image(t, "testdata/"+name) }
+
+func openAny(src evidence.Source) (evidence.FileSystem, error) {
+	fs, err := Open(src)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	defer packed.Close()
-	z, err := gzip.NewReader(packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return fs, nil
 }
 
 func mustOpen(t testing.TB, b []byte) *FileSystem {
@@ -88,156 +76,93 @@ func readAll(e *evidence.Entry) ([]byte, error) {
 	return io.ReadAll(c)
 }
 
-var letters = map[tutela.State]string{tutela.Allocated: "A", tutela.Deleted: "D", tutela.Orphan: "O"}
-
-// line is an entry as the golden listings write it.
-func (o *observed) line() string {
-	digest := "-"
-	switch {
-	case o.failure != nil:
-		digest = "failed: " + o.failure.Error()
-	case o.Open != nil:
-		digest = fmt.Sprintf("%x", sha256.Sum256(o.bytes))
+// images are the names of those in testdata that end in suffix.
+func images(t *testing.T, suffix string) (names []string) {
+	paths, err := filepath.Glob("testdata/*" + suffix)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no *%s: %v", suffix, err)
 	}
-	findings := make([]string, len(o.Findings))
-	for i, f := range o.Findings {
-		findings[i] = f.String()
+	for _, p := range paths {
+		names = append(names, strings.TrimSuffix(filepath.Base(p), suffix))
 	}
-	return strings.Join([]string{
-		letters[o.State], o.Kind.String(), tutela.DisplayPath(o.Path), fmt.Sprint(o.Size), digest,
-		o.Chain[0].At, stamp(o.Times), fmt.Sprint(o.Runs), strings.Join(findings, "; "),
-	}, "\t")
-}
-
-func stamp(t tutela.Times) string {
-	if t.Modified.IsZero() {
-		return "-"
-	}
-	return t.Modified.Format("2006-01-02T15:04:05.0000000Z")
-}
-
-func listing(all []observed) string {
-	var b strings.Builder
-	for i := range all {
-		b.WriteString(strings.TrimRight(all[i].line(), "\t") + "\n")
-	}
-	return b.String()
+	return names
 }
 
 // TestGolden holds the whole listing of each image, findings, runs and times
 // included, against the one that was looked through when it was made.
 func TestGolden(t *testing.T) {
-	images, err := filepath.Glob("testdata/*.ntfs.gz")
-	if err != nil || len(images) == 0 {
-		t.Fatalf("no images: %v", err)
+	for _, name := range images(t, ".gz") {
+		t.Run(name, func(t *testing.T) { evidencetest.Golden(t, name, openAny, image(t, name)) })
 	}
-	for _, path := range images {
-		name := strings.TrimSuffix(filepath.Base(path), ".gz")
-		t.Run(name, func(t *testing.T) {
-			got := listing(walkAll(t, mustOpen(t, image(t, name)), evidence.Limits{}))
-			golden := filepath.Join("testdata", name+".golden")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("%s differs:\n%s", golden, difference(string(want), got))
-			}
-		})
-	}
-}
-
-// difference are the lines that only one of two listings has.
-func difference(want, got string) string {
-	var b strings.Builder
-	only := func(mark, a, other string) {
-		have := map[string]bool{}
-		for line := range strings.Lines(other) {
-			have[line] = true
-		}
-		for line := range strings.Lines(a) {
-			if !have[line] {
-				b.WriteString(mark + line)
-			}
-		}
-	}
-	only("-", want, got)
-	only("+", got, want)
-	return b.String()
 }
 
 // TestSleuthKit holds what is allocated against listings made with another
-// implementation (fls and icat of The Sleuth Kit): same paths, sizes, digests,
-// no more and no less; and expects every deleted file it found.
+// implementation: same paths, sizes, digests, no more and no less; and expects
+// every deleted file it found.
 func TestSleuthKit(t *testing.T) {
-	listings, err := filepath.Glob("testdata/*.tsk.tsv")
-	if err != nil || len(listings) == 0 {
-		t.Fatalf("no listings: %v", err)
-	}
-	for _, path := range listings {
-		name := strings.TrimSuffix(filepath.Base(path), ".tsk.tsv")
-		t.Run(name, func(t *testing.T) { compareSleuthKit(t, path, image(t, name)) })
-	}
-}
-
-func compareSleuthKit(t *testing.T, path string, img []byte) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	allocated, found := map[string]bool{}, map[string]bool{}
-	for _, o := range walkAll(t, mustOpen(t, img), evidence.Limits{}) {
-		row := fmt.Sprintf("%s\t%d\t%x", o.Path[1:], o.Size, sha256.Sum256(o.bytes))
-		found[row] = true
-		if o.State == tutela.Allocated && o.Kind == tutela.File && o.failure == nil {
-			allocated[row] = true
-		}
-	}
-	for line := range strings.Lines(string(raw)) {
-		state, row, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		if state != "A" && !found[row] {
-			t.Errorf("deleted, not found: %s", row)
-		}
-		if state == "A" && !allocated[row] {
-			t.Errorf("missing: %s", row)
-		}
-		delete(allocated, row)
-	}
-	for row := range allocated {
-		t.Errorf("not in the listing: %s", row)
+	for _, name := range images(t, ".tsk.tsv") {
+		t.Run(name, func(t *testing.T) {
+			listing, err := os.ReadFile("testdata/" + name + ".tsk.tsv")
+			if err != nil {
+				t.Fatal(err)
+			}
+			evidencetest.SleuthKit(t, string(listing), openAny, image(t, name), nil)
+		})
 	}
 }
 
 // TestTruth holds each image against what was written to it by the program that
 // made it: every file and stream, allocated, with its bytes.
 func TestTruth(t *testing.T) {
-	truths, err := filepath.Glob("testdata/*.truth.tsv")
-	if err != nil || len(truths) == 0 {
-		t.Fatalf("no truth: %v", err)
-	}
-	for _, path := range truths {
-		name := strings.TrimSuffix(filepath.Base(path), ".truth.tsv") + ".ntfs"
+	for _, name := range images(t, ".truth.tsv") {
 		t.Run(name, func(t *testing.T) {
-			raw, err := os.ReadFile(path)
+			raw, err := os.ReadFile("testdata/" + name + ".truth.tsv")
 			if err != nil {
 				t.Fatal(err)
 			}
-			found := map[string]bool{}
-			for _, o := range walkAll(t, mustOpen(t, image(t, name)), evidence.Limits{}) {
-				if o.State == tutela.Allocated && o.Kind == tutela.File && o.failure == nil {
-					found[fmt.Sprintf("%s\t%d\t%x", o.Path[1:], o.Size, sha256.Sum256(o.bytes))] = true
-				}
-			}
-			for line := range strings.Lines(string(raw)) {
-				if !found[strings.TrimSuffix(line, "\n")] {
-					t.Errorf("missing: %s", line)
-				}
-			}
+			rows := strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n")
+			evidencetest.Truth(t, rows, openAny, image(t, name+".ntfs"))
 		})
 	}
+}
+
+// TestMutants damages images where the MFT and the boot sector lie.
+func TestMutants(t *testing.T) {
+	for _, name := range []string{"linux.ntfs", "windows.ntfs", "tiny.ntfs"} {
+		img := image(t, name)
+		hot := []tutela.Run{{Length: 512}}
+		for _, e := range mustOpen(t, img).mft.extents {
+			cluster := mustOpen(t, img).geo.cluster
+			hot = append(hot, tutela.Run{Offset: e.lcn * cluster, Length: e.length * cluster})
+		}
+		evidencetest.Mutants(t, openAny, img, hot...)
+	}
+}
+
+// TestFree holds the free clusters against the files: no live content lies in
+// them, and together with what is in use they are the volume.
+func TestFree(t *testing.T) {
+	for _, name := range images(t, ".gz") {
+		fs := mustOpen(t, image(t, name))
+		var free []tutela.Run
+		if err := fs.Free(context.Background(), func(r tutela.Run) error { free = append(free, r); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if len(free) == 0 {
+			t.Errorf("%s: nothing is free", name)
+		}
+		for _, o := range walkAll(t, fs, evidence.Limits{}) {
+			for _, r := range o.Runs {
+				if o.State == tutela.Allocated && overlaps(free, r) {
+					t.Errorf("%s: %s lies in free clusters", name, o.Path)
+				}
+			}
+		}
+	}
+}
+
+func overlaps(free []tutela.Run, r tutela.Run) bool {
+	return slices.ContainsFunc(free, func(f tutela.Run) bool {
+		return f.Offset < r.Offset+r.Length && r.Offset < f.Offset+f.Length
+	})
 }
