@@ -112,13 +112,18 @@ func (d data) warm(ctx context.Context) error {
 		if err != nil || entry.IsDir() || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(io.Discard, f)
-		return errors.Join(err, f.Close())
+		return warmFile(name)
 	})
+}
+
+// warmFile reads a file once, so that it is in the cache.
+func warmFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, f)
+	return errors.Join(err, f.Close())
 }
 
 func (d data) remove() error { return os.RemoveAll(d.dir) }

@@ -21,6 +21,8 @@ func tasks() []task {
 		{"small", "100,000 files of 10 KB, warm", true, (*bench).small},
 		{"pictures", "1,000 photographs as JPEG, with PDQ, warm", true, (*bench).pictures},
 		{"ntfs", "2 GB in 3,000 files on an NTFS image, warm", true, (*bench).ntfs},
+		{"e01", "reading an E01 of 10 TB", false, (*bench).huge},
+		{"bombs", "files that are made to expand without end", false, (*bench).bombs},
 		{"memory", "peak memory of a scan of 1,000,000 files of 100 bytes", false, (*bench).memory},
 		{"start", "from start to end of `tutela hash` of one small file", false, (*bench).start},
 		{"ledger", "ledger: records of 250 bytes, encrypted, fdatasync every 65,536", false, (*bench).ledger},
