@@ -49,6 +49,7 @@ var formats = []format{
 	{"compress", []string{"\x1f\x9d"}, isCompress, (*listing).compress},
 	{"lzma", []string{"\x5d\x00\x00"}, isLZMA, (*listing).lzma},
 	{"ab", []string{abMagic}, nil, (*listing).androidBackup},
+	{"pdf", nil, isPDF, (*listing).pdfFile},
 	{"tar", nil, isTarHeader, (*listing).tar}, // no magic in all of them: the last
 }
 
