@@ -15,8 +15,11 @@ import (
 )
 
 type hashCommand struct {
-	Path []string `arg:"" help:"Files and folders." type:"path"`
+	Path []string `arg:"" help:"Files and folders; a file may lie in an object store: s3://bucket/disk.E01."`
 }
+
+// AfterApply is called by kong once the arguments are known.
+func (c *hashCommand) AfterApply() error { return absolute(c.Path) }
 
 // hashLine is one line of `tutela hash --json`. Other programs read it: the
 // names must never change.
@@ -34,7 +37,16 @@ type hashLine struct {
 
 func (c *hashCommand) Run(a *app) error {
 	unreadable := 0
+	elsewhere := newPlaces(a.ctx)
+	defer elsewhere.Close()
 	for _, path := range c.Path {
+		if isElsewhere(path) {
+			if err := hashStored(a, elsewhere, path); err != nil {
+				fmt.Fprintln(a.errs, "tutela: cannot hash:", err)
+				unreadable++
+			}
+			continue
+		}
 		err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
 			if a.ctx.Err() != nil {
 				return a.ctx.Err()
@@ -71,6 +83,26 @@ func hashOne(a *app, name string) error {
 		return err
 	}
 	defer f.Close()
+	return hashContent(a, name, f, func() ([]byte, error) { return os.ReadFile(name) })
+}
+
+// hashStored hashes a file that lies elsewhere, as it is there.
+func hashStored(a *app, elsewhere *places, path string) error {
+	st, name, _, err := elsewhere.storage(path)
+	if err != nil {
+		return err
+	}
+	f, err := st.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	content := func() io.Reader { return io.NewSectionReader(f, 0, f.Size()) }
+	return hashContent(a, path, content(), func() ([]byte, error) { return io.ReadAll(content()) })
+}
+
+// hashContent prints what it is and its digests; again reads it once more, whole.
+func hashContent(a *app, name string, f io.Reader, again func() ([]byte, error)) error {
 	head := make([]byte, digest.TypeBytes)
 	n, err := io.ReadFull(f, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
@@ -85,7 +117,7 @@ func hashOne(a *app, name string) error {
 		MD5: sum.MD5.String(), SHA1: sum.SHA1.String(), SHA256: sum.SHA256.String(), MIME: digest.Type(head[:n]),
 	}
 	if picture.IsPicture(line.MIME) {
-		hashPicture(a, name, &line)
+		hashPicture(a, again, &line)
 	}
 	return a.print(line, func(w io.Writer) {
 		fmt.Fprintln(w, line.Path)
@@ -101,12 +133,12 @@ const pictureBytes = 512 << 20
 
 // hashPicture adds the perceptual hash; that a picture cannot be decoded is
 // said, and the digests stand all the same.
-func hashPicture(a *app, name string, line *hashLine) {
+func hashPicture(a *app, read func() ([]byte, error), line *hashLine) {
 	if line.Size > pictureBytes {
 		fmt.Fprintf(a.errs, "tutela: %s: picture not decoded: %d bytes\n", line.Path, line.Size)
 		return
 	}
-	data, err := os.ReadFile(name)
+	data, err := read()
 	if err == nil {
 		var p tutela.Perceptual
 		if p, err = picture.Perceptual(a.ctx, data, picture.Limits{}); err == nil {

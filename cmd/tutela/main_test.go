@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"draw":    drawEvidence,
 			"gunzip":  gunzip,
 			"restore": restore,
+			"store":   startStore,
 		},
 	})
 }

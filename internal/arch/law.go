@@ -37,6 +37,7 @@ var law = []room{
 	// evidence that lies elsewhere: the command alone leads there
 	{name: "internal/evidence/s3", may: []string{"", "internal/evidence"}, network: true, readOnly: true},
 	{name: "internal/evidencetest", may: []string{"", "internal/evidence"}},
+	{name: "internal/evidencetest/objectstore", network: true},
 	// 2, 3: one read, many digests; pictures
 	{name: "internal/digest", may: []string{""}},
 	{name: "internal/pdq", may: []string{""}, modules: []string{}},

@@ -22,6 +22,7 @@ import (
 	"tutela/internal/evidence"
 	"tutela/internal/evidence/image"
 	"tutela/internal/evidencetest"
+	"tutela/internal/evidencetest/objectstore"
 )
 
 func unpack(t testing.TB, name string) []byte {
@@ -149,7 +150,7 @@ func TestReplacedWhileRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "gone.dd" {
-			if err := s.api.RemoveObject(context.Background(), bucketName, name, removal); err != nil {
+			if err := s.Delete(name); err != nil {
 				t.Fatal(err)
 			}
 		} else {
@@ -179,8 +180,8 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("a missing object: %v", err)
 	}
 	for name, c := range map[string]*credentials.Credentials{
-		"unknown":   credentials.NewStaticV4("nobody", secret, ""),
-		"wrong":     credentials.NewStaticV4(access, "guess", ""),
+		"unknown":   credentials.NewStaticV4("nobody", objectstore.Secret, ""),
+		"wrong":     credentials.NewStaticV4(objectstore.Access, "guess", ""),
 		"anonymous": credentials.NewStaticV4("", "", ""),
 	} {
 		options := s.options()
@@ -222,10 +223,10 @@ func TestStoreFails(t *testing.T) {
 	if _, err := f.ReadAt(b, 0); err != nil {
 		t.Fatal(err)
 	}
-	options.Endpoint = newProxy(t, s.address, 1<<20).url()
+	options.Endpoint = newProxy(t, s.Address, 1<<20).url()
 	stalled := mustOpen(t, openStorage(t, "", options), "disk.dd")
 	silent(t, stalled, 0)
-	s.stop()
+	s.Stop()
 	silent(t, f, 4*blockSize)
 	if _, err := st.Open("disk.dd"); !errors.Is(err, ErrSilent) {
 		t.Errorf("opened in a store that is dead: %v", err)

@@ -1,124 +1,48 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"go.uber.org/goleak"
+
+	"tutela/internal/evidencetest/objectstore"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The tests speak to a real server: the gateway of Versity over a folder of this
-// machine. It is built once, outside of the module, and kept in the cache of the
-// user; building it for the first time takes some minutes.
-const (
-	gateway        = "github.com/versity/versitygw/cmd/versitygw"
-	gatewayVersion = "v1.8.0"
+// server is a real one, which ends with the test.
+type server struct{ *objectstore.Server }
 
-	access, secret = "examiner", "not-a-secret"
-	bucketName     = "evidence"
-)
+const bucketName = objectstore.Bucket
 
-func gatewayProgram(t testing.TB) string {
+func newServer(t testing.TB) server {
 	t.Helper()
-	cache, err := os.UserCacheDir()
+	s, err := objectstore.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(cache, "tutela-test", "versitygw-"+gatewayVersion)
-	program := filepath.Join(dir, "versitygw")
-	if _, err := os.Stat(program); err == nil {
-		return program
-	}
-	build := exec.Command("go", "install", gateway+"@"+gatewayVersion)
-	build.Dir = t.TempDir()
-	build.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=-mod=mod", "GOWORK=off", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("the object store that the tests need cannot be built: %v\n%s", err, out)
-	}
-	return program
+	t.Cleanup(s.Stop)
+	return server{s}
 }
 
-// server is a running object store with one bucket.
-type server struct {
-	address string
-	process *exec.Cmd
-	api     *minio.Client // of its owner
-}
-
-func newServer(t testing.TB) *server {
+func (s server) put(t testing.TB, key string, content []byte) {
 	t.Helper()
-	program, root := gatewayProgram(t), t.TempDir()
-	s := &server{address: freeAddress(t)}
-	var said bytes.Buffer
-	s.process = exec.Command(program, "--access", access, "--secret", secret, "--port", s.address, "--quiet",
-		"posix", "--sidecar", t.TempDir(), root)
-	s.process.Dir = t.TempDir()
-	s.process.Stdout, s.process.Stderr = &said, &said
-	if err := s.process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.stop)
-	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial("tcp", s.address); err == nil {
-			c.Close()
-			break
-		}
-		if time.Since(began) > 20*time.Second {
-			s.stop()
-			t.Fatalf("the object store does not start:\n%s", said.String())
-		}
-	}
-	var err error
-	s.api, err = minio.New(s.address, &minio.Options{Creds: credentials.NewStaticV4(access, secret, "")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.api.MakeBucket(context.Background(), bucketName, minio.MakeBucketOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func (s *server) stop() {
-	s.process.Process.Kill()
-	s.process.Wait()
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func (s *server) put(t testing.TB, key string, content []byte) {
-	t.Helper()
-	_, err := s.api.PutObject(context.Background(), bucketName, key, bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{})
-	if err != nil {
+	if err := s.Put(key, content); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // options are those of an examiner who does not wait long.
-func (s *server) options() Options {
+func (s server) options() Options {
 	return Options{
-		Endpoint: "http://" + s.address, Credentials: credentials.NewStaticV4(access, secret, ""),
+		Endpoint: s.URL(), Credentials: credentials.NewStaticV4(objectstore.Access, objectstore.Secret, ""),
 		Attempts: 3, Patience: 2 * time.Second, pause: 10 * time.Millisecond,
 	}
 }
@@ -189,5 +113,3 @@ func (p *proxy) serve(to string, bytes int64) {
 func (p *proxy) url() string { return fmt.Sprintf("http://%s", p.Addr()) }
 
 func lines(names []string) string { return strings.Join(names, "\n") }
-
-var removal = minio.RemoveObjectOptions{}
