@@ -13,6 +13,7 @@ import (
 	"tutela/internal/digest"
 	"tutela/internal/evidence"
 	"tutela/internal/evidence/archive"
+	"tutela/internal/evidence/encrypted"
 	"tutela/internal/evidence/folder"
 )
 
@@ -55,6 +56,8 @@ type reading struct {
 	mime  string // "" until the first chunk was seen
 	keep  []byte // the content so far, nil if it is not kept
 	wants want
+
+	sealed *encrypted.Content // judges a content of no known type; else nil
 }
 
 // want is what happens to a content besides its digests.
@@ -129,7 +132,13 @@ func (r *reading) see(chunk []byte) {
 	if r.keep != nil {
 		r.hold(chunk)
 	}
+	if r.sealed != nil {
+		r.sealed.See(chunk)
+	}
 }
+
+// untyped is the type of what has no header that anybody knows.
+const untyped = "application/octet-stream"
 
 // decide says by the beginning of the content what it is and what will be needed
 // of it.
@@ -137,6 +146,9 @@ func (r *reading) decide(head []byte) {
 	r.mime = digest.Type(head)
 	if r.wants = r.o.profile.wants(r.mime, head); r.wants != wantNothing && r.entry.Size <= keepBytes {
 		r.keep = make([]byte, 0, max(r.entry.Size, 0))
+	}
+	if r.mime == untyped && r.entry.Kind == tutela.File && r.entry.State != tutela.Slack {
+		r.sealed = new(encrypted.Content)
 	}
 }
 
@@ -174,6 +186,12 @@ func (r *reading) record(sum tutela.Digests, size int64, err error) *tutela.Reco
 		rec.Hashed, rec.Digests, rec.Size = true, sum, size
 		if rec.Type = r.mime; size == 0 {
 			rec.Type = digest.TypeEmpty
+		}
+		if r.sealed == nil {
+			break
+		}
+		if detail, ok := r.sealed.Verdict(size); ok { // it was read whole, and is no loss
+			rec.Findings = append(slices.Clip(rec.Findings), tutela.Finding{Code: tutela.FindingEncrypted, Detail: detail})
 		}
 	}
 	return rec

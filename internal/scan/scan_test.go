@@ -431,6 +431,28 @@ func TestReadErrorInTheMiddle(t *testing.T) {
 }
 
 // Archives that are larger than what is buffered must not wait for each other.
+// A file that is noise from end to end is read whole and found as encrypted; what
+// is no whole number of sectors, and what has a header, is not.
+func TestNoiseIsFound(t *testing.T) {
+	b := newBench(t)
+	b.allow("W", time.Hour)
+	noise := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	named := slices.Concat([]byte("\x89PNG\r\n\x1a\n"), noise[8:])
+	_, err := b.run(t.Context(), listed{
+		fileOf("/volume.hc", 1<<20, bytesOf(noise)),
+		fileOf("/unknown.hc", -1, bytesOf(noise)),
+		fileOf("/odd", 1<<20-1, bytesOf(noise[1:])),
+		fileOf("/small", 128<<10, bytesOf(noise[:128<<10])),
+		fileOf("/named", 1<<20, bytesOf(named)),
+	}, func(j *Job) { j.Profile = Triage })
+	check(t, err)
+	if got := b.found(catalog.Query{Finding: tutela.FindingEncrypted}); len(got) != 2 || !strings.HasPrefix(got[0], "/volume.hc=") || strings.HasSuffix(got[0], "=-") || !strings.HasPrefix(got[1], "/unknown.hc=") {
+		t.Errorf("found %q", got)
+	}
+	b.verified()
+}
+
 func TestManyArchivesWithOneWorker(t *testing.T) {
 	b := newBench(t)
 	b.allow("W", time.Hour)

@@ -8,6 +8,7 @@ import (
 
 	"tutela"
 	"tutela/internal/evidence"
+	"tutela/internal/evidence/encrypted"
 )
 
 // part is a partition, or the whole of an image without a table.
@@ -66,10 +67,16 @@ func (p *part) name() {
 	if name == "" {
 		p.FileSystem = "unknown"
 		p.find(tutela.FindingUnsupported, "unknown: no file system was recognised")
+		if detail, ok := encrypted.Volume(p.src); ok {
+			p.find(tutela.FindingEncrypted, detail)
+		}
 		return
 	}
 	p.FileSystem = name
 	p.find(tutela.FindingUnsupported, name+": no reader in this version")
+	if detail, ok := encrypted.CoreStorage(p.src); ok {
+		p.find(tutela.FindingEncrypted, detail)
+	}
 }
 
 func (p *part) find(code, detail string) {

@@ -30,7 +30,8 @@ func recognise(src evidence.Source) (string, error) {
 	return "", err
 }
 
-func encrypted(name string) bool {
+// unlockable reports whether a name is that of a format that package unlock opens.
+func unlockable(name string) bool {
 	return name == "bitlocker" || name == "luks1" || name == "luks2"
 }
 

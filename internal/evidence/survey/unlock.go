@@ -26,7 +26,7 @@ func (p *part) unlock(keys evidence.Keys) {
 		return
 	}
 	format := nameOnly(p.src)
-	if !encrypted(format) {
+	if !unlockable(format) {
 		return // its beginning could not be read
 	}
 	p.FileSystem, p.sealed = format, true
