@@ -2,7 +2,8 @@
 // it, such as OOXML and OpenDocument, JAR, APK and UFDR; 7z, rar, tar, cab, cpio,
 // ar and Debian packages, Android backups), compressed streams (gzip, bzip2, xz,
 // Zstandard, lz4, lzma, Unix compress), and what Office and Windows keep in OLE
-// compound files and thumbnail caches; all nested in one another.
+// compound files and thumbnail caches; the BLOBs of SQLite databases, and the files
+// of iOS backups, which their manifests list; all nested in one another.
 //
 // Start with [Detect], which says from the first [HeadBytes] bytes whether there
 // is anything to expand, then [New] and [Expander.Expand].

@@ -9,8 +9,9 @@ import (
 
 // account counts the bytes of one member once, however often it is opened.
 type account struct {
-	root *root
-	seen int64
+	root    *root
+	outside bool // the bytes come from another file of the exhibit
+	seen    int64
 }
 
 // advance says that the member was read up to pos. Once the root file has given
@@ -23,7 +24,9 @@ func (a *account) advance(pos int64) error {
 	if pos > r.limits.MemberBytes {
 		return &Error{tutela.FindingLimit, fmt.Errorf("the member has more than %d bytes; the rest was left", r.limits.MemberBytes)}
 	}
-	r.expanded += pos - a.seen
+	if !a.outside {
+		r.expanded += pos - a.seen
+	}
 	a.seen = pos
 	return r.checkExpanded()
 }

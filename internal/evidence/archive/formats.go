@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"tutela/internal/evidence/archive/compound"
+	"tutela/internal/evidence/archive/plist"
+	"tutela/internal/evidence/archive/sqlite"
 )
 
 // Format names an archive format, as chains of locators write it. The empty
@@ -50,6 +52,9 @@ var formats = []format{
 	{"lzma", []string{"\x5d\x00\x00"}, isLZMA, (*listing).lzma},
 	{"ab", []string{abMagic}, nil, (*listing).androidBackup},
 	{"pdf", nil, isPDF, (*listing).pdfFile},
+	{"sqlite", []string{sqlite.Magic}, nil, (*listing).database},
+	{"mbdb", []string{mbdbMagic}, nil, (*listing).manifestMBDB},
+	{"plist", []string{plist.Magic, "<?xml"}, isBackupPlist, (*listing).backupPlist},
 	{"tar", nil, isTarHeader, (*listing).tar}, // no magic in all of them: the last
 }
 

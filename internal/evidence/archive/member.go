@@ -15,7 +15,8 @@ import (
 // member is one member as its archive describes it.
 type member struct {
 	name     []byte
-	at       int64 // bytes from the beginning of the archive
+	at       int64  // bytes from the beginning of the archive
+	in       string // added where at counts from the beginning of another file
 	kind     tutela.EntryKind
 	size     int64 // as claimed; -1 if not told
 	times    tutela.Times
@@ -25,6 +26,9 @@ type member struct {
 	// content itself where it lies in the archive as it is.
 	open   func() (io.ReadCloser, error)
 	random *io.SectionReader
+	// outside says that the content is another file of the exhibit, which
+	// does not count as expanded.
+	outside bool
 }
 
 func (m *member) find(code, format string, args ...any) {
@@ -61,7 +65,7 @@ func (l *listing) member(m *member) error {
 	if m.open == nil {
 		return l.visit(e)
 	}
-	o := &opener{member: m, account: &account{root: l.root}}
+	o := &opener{member: m, account: &account{root: l.root, outside: m.outside}}
 	defer o.close()
 	e.Open = o.open
 	switch inside := detect(l.formats, o.peek()); {
@@ -80,7 +84,7 @@ func (l *listing) entry(m *member) *evidence.Entry {
 	e := &evidence.Entry{
 		Volume:   l.parent.Volume,
 		Path:     slices.Concat(l.parent.Path, []byte("!/"), bytes.TrimLeft(m.name, "/")),
-		Chain:    l.chain(fmt.Sprintf("member %d @ %d", l.number, m.at)),
+		Chain:    l.chain(fmt.Sprintf("member %d @ %d%s", l.number, m.at, m.in)),
 		Kind:     m.kind,
 		State:    tutela.Embedded,
 		Size:     m.size,

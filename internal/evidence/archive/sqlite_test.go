@@ -1,0 +1,331 @@
+package archive_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite"
+
+	"tutela"
+	"tutela/internal/evidence"
+	"tutela/internal/evidence/archive"
+	"tutela/internal/evidencetest"
+)
+
+// openSQL makes a database with SQLite itself.
+func openSQL(t testing.TB, statements ...string) (db *sql.DB, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "test.db")
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { db.Close() })
+	run(t, db, statements...)
+	return db, file
+}
+
+func run(t testing.TB, db *sql.DB, statements ...string) {
+	t.Helper()
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// blobs are the values that SQLite calls blobs, as "table.column" and digest,
+// each as often as it is there.
+func blobs(t testing.TB, db *sql.DB) map[string]int {
+	t.Helper()
+	all := map[string]int{}
+	for _, table := range query(t, db, "SELECT name FROM sqlite_schema WHERE type='table' AND rootpage>0") {
+		for _, column := range query(t, db, fmt.Sprintf("SELECT name FROM pragma_table_xinfo('%s') WHERE hidden<>2", strings.ReplaceAll(table, "'", "''"))) {
+			quote := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+			for _, blob := range query(t, db, fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE typeof(%[1]s)='blob' AND length(%[1]s)>=16", quote(column), quote(table))) {
+				all[table+"."+column+" "+digestOf(blob)]++
+			}
+		}
+	}
+	return all
+}
+
+func query(t testing.TB, db *sql.DB, q string) (all []string) {
+	t.Helper()
+	rows, err := db.Query(q)
+	if err != nil {
+		t.Fatalf("%s: %v", q, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var b []byte
+		if err := rows.Scan(&b); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(b))
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// folder finds what lies beside an entry in a folder of the machine.
+func folder(t testing.TB, file string) func(string) *evidence.Entry {
+	return func(name string) *evidence.Entry {
+		b, err := os.ReadFile(filepath.Join(filepath.Dir(file), name))
+		if err != nil {
+			return nil
+		}
+		return besideEntry(b)
+	}
+}
+
+func besideEntry(b []byte) *evidence.Entry {
+	return &evidence.Entry{Kind: tutela.File, Size: int64(len(b)), Open: func() (evidence.Content, error) { return evidence.Bytes(b), nil }}
+}
+
+// expandFile lists a file and what lies beside it.
+func expandFile(t testing.TB, name string, content []byte, beside func(string) *evidence.Entry, visit func(*evidence.Entry)) {
+	t.Helper()
+	parent := rootEntry(name)
+	parent.State, parent.Beside = tutela.Allocated, beside
+	spool := &memorySpool{}
+	x := archive.New(archive.Options{Spool: spool})
+	err := x.Expand(context.Background(), parent, bytes.NewReader(content), int64(len(content)), func(e *evidence.Entry) error {
+		visit(e)
+		return nil
+	})
+	if err != nil || spool.open != 0 {
+		t.Errorf("%v, %d spooled contents open", err, spool.open)
+	}
+}
+
+func expandLines(t testing.TB, name string, content []byte, beside func(string) *evidence.Entry) string {
+	var b strings.Builder
+	expandFile(t, name, content, beside, func(e *evidence.Entry) { writeLine(&b, e) })
+	return b.String()
+}
+
+var memberName = regexp.MustCompile(`^/test\.db!/(.*)/-?\d+\.(.*)$`)
+
+// sameBlobs holds a database, as it lies on disk now, against what SQLite says
+// is in it, and returns the findings.
+func sameBlobs(t *testing.T, db *sql.DB, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var findings []string
+	got := map[string]int{}
+	expandFile(t, "test.db", content, folder(t, file), func(e *evidence.Entry) {
+		for _, f := range e.Findings {
+			findings = append(findings, f.String())
+		}
+		if name := memberName.FindStringSubmatch(string(e.Path)); name != nil && strings.Count(string(e.Path), "!/") == 1 {
+			got[name[1]+"."+strings.TrimSuffix(name[2], ".jpg")+" "+digest(e)]++
+		}
+	})
+	want := blobs(t, db)
+	if !maps.Equal(got, want) {
+		t.Errorf("%d blobs, want %d", len(got), len(want))
+		for k := range got {
+			if got[k] != want[k] {
+				t.Errorf("%d times, want %d: %s", got[k], want[k], k)
+			}
+		}
+		for k := range want {
+			if got[k] == 0 {
+				t.Errorf("missing: %s", k)
+			}
+		}
+	}
+	if len(want) == 0 {
+		t.Error("there are no blobs to find")
+	}
+	return strings.Join(findings, "\n")
+}
+
+// series fills a table with n rows of blobs of growing sizes, and texts.
+func series(table string, n, step int) string {
+	return fmt.Sprintf(`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<%d)
+		INSERT INTO %s SELECT i, 'text '||i, randomblob(i*%d), cast(x'ffd8ffe0'||randomblob(12) AS BLOB), randomblob(15), i*1.5 FROM c`, n, table, step)
+}
+
+const plain = "(id INTEGER, name TEXT, data BLOB, small BLOB, tiny BLOB, number REAL)"
+
+// Every blob that SQLite finds is listed with the same bytes, however the
+// database is laid out.
+func TestSQLiteAgreesWithSQLite(t *testing.T) {
+	table := "CREATE TABLE t" + plain
+	for name, statements := range map[string][]string{
+		"empty tables":  {"CREATE TABLE none(x)", table, series("t", 3, 16)},
+		"small pages":   {"PRAGMA page_size=512", table, series("t", 300, 31)},
+		"large pages":   {"PRAGMA page_size=65536", table, series("t", 300, 997)},
+		"two tables":    {table, "CREATE TABLE [o'ther \"x]" + plain, series("t", 200, 50), series(`"o'ther ""x"`, 200, 57)},
+		"autovacuum":    {"PRAGMA page_size=1024", "PRAGMA auto_vacuum=1", table, series("t", 300, 61), "DELETE FROM t WHERE id%3=0"},
+		"incremental":   {"PRAGMA page_size=1024", "PRAGMA auto_vacuum=2", table, series("t", 300, 61), "DELETE FROM t WHERE id%3=0"},
+		"freelist":      {"PRAGMA page_size=1024", table, series("t", 500, 61), "DELETE FROM t WHERE id<400", series("t", 20, 1000)},
+		"UTF-16LE":      {"PRAGMA encoding='UTF-16le'", "CREATE TABLE \"Bilder ü 😀\"(\"größe\", data BLOB)", "INSERT INTO \"Bilder ü 😀\" VALUES (randomblob(20), randomblob(9000))"},
+		"UTF-16BE":      {"PRAGMA encoding='UTF-16be'", "CREATE TABLE \"Bilder ü 😀\"(\"größe\", data BLOB)", "INSERT INTO \"Bilder ü 😀\" VALUES (randomblob(20), randomblob(9000))"},
+		"WITHOUT ROWID": {"PRAGMA page_size=1024", "CREATE TABLE w(a BLOB, b TEXT, c BLOB, d INTEGER, PRIMARY KEY(d DESC, c)) WITHOUT ROWID", "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<400) INSERT INTO w SELECT randomblob(i*7), 'x', randomblob(20), i FROM c"},
+		"key in column": {"CREATE TABLE w(a BLOB, b BLOB PRIMARY KEY, c BLOB, UNIQUE(a), CHECK(length(a)>0)) WITHOUT ROWID", "INSERT INTO w VALUES (randomblob(30), randomblob(31), randomblob(32))"},
+		"computed":      {"CREATE TABLE g(a BLOB, v BLOB GENERATED ALWAYS AS (a||a), /* a, comment */ s BLOB AS (substr(a,1,20)) STORED, -- and, another\n\"b,(\" NUMERIC(1,2) DEFAULT (1+(2)), c)", "INSERT INTO g(a,\"b,(\",c) VALUES (randomblob(30), randomblob(31), randomblob(32))"},
+		"altered":       {table, series("t", 30, 40), "ALTER TABLE t ADD COLUMN later BLOB", "ALTER TABLE t RENAME COLUMN data TO picture", "UPDATE t SET later=randomblob(100) WHERE id%2", "ALTER TABLE t DROP COLUMN tiny"},
+		"many columns":  {"CREATE TABLE m(" + columnList(1900) + ")", "INSERT INTO m(c0, c7, c1899) VALUES (randomblob(50000), randomblob(300), randomblob(70000))"},
+		"one long row":  {"CREATE TABLE l(a, b, c)", "INSERT INTO l VALUES (randomblob(3000000), randomblob(2000000), randomblob(16))"},
+		"rowids":        {table, "INSERT INTO t(rowid, data) VALUES (-5, randomblob(20)), (9223372036854775807, randomblob(20)), (0, zeroblob(5000))"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, file := openSQL(t, statements...)
+			if findings := sameBlobs(t, db, file); findings != "" {
+				t.Error(findings)
+			}
+		})
+	}
+}
+
+func columnList(n int) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprint("c", i)
+	}
+	return strings.Join(names, ", ")
+}
+
+// A database that is copied while it is open has what is committed in its log:
+// rows, pages that other rows had, new tables; and nothing of what is not.
+func TestSQLiteLog(t *testing.T) {
+	db, file := openSQL(t, "PRAGMA page_size=1024", "PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0",
+		"CREATE TABLE t"+plain, series("t", 100, 40), "PRAGMA wal_checkpoint(FULL)", "DELETE FROM t WHERE id<50", "CREATE TABLE u"+plain, series("u", 50, 90))
+	findings := sameBlobs(t, db, file)
+	var frames int
+	if _, err := fmt.Sscanf(findings, "snapshot: sqlite: %d frames of the write-ahead log", &frames); err != nil || strings.Contains(findings, "\n") {
+		t.Error(findings)
+	}
+	log, err := os.ReadFile(file + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := expandLines(t, "test.db", content, folder(t, file))
+	if !strings.Contains(whole, " of its -wal") {
+		t.Error("no member lies in the log")
+	}
+	// What follows the last whole commit is not applied. Behind it lie frames
+	// from before the log was begun anew.
+	end := 32 + frames*(24+1024)
+	if end >= len(log) {
+		t.Error("there are no earlier frames")
+	}
+	for name, damaged := range map[string][]byte{"cut": log[:end-1], "turned": flip(log, end-1)} {
+		got := expandLines(t, "test.db", content, func(name string) *evidence.Entry {
+			if name == "test.db-wal" {
+				return besideEntry(damaged)
+			}
+			return nil
+		})
+		if strings.Contains(got, "!/u/") || !strings.Contains(got, "!/t/50.") || strings.Contains(got, "!/t/49.") {
+			t.Errorf("%s: an uncommitted row is listed, or a committed one is not:\n%s", name, got)
+		}
+	}
+	for name, tc := range map[string]struct {
+		beside func(string) *evidence.Entry
+		want   string
+	}{
+		"no log":      {func(string) *evidence.Entry { return nil }, "none was found"},
+		"nobody asks": {nil, "could not be looked for"},
+		"not a log":   {func(name string) *evidence.Entry { return besideEntry(bytes.Repeat([]byte(name), 10)) }, "damaged: sqlite: the write-ahead log beside it was not applied"},
+	} {
+		if got := expandLines(t, "test.db", content, tc.beside); !strings.Contains(got, tc.want) {
+			t.Errorf("%s: no %q in:\n%s", name, tc.want, got)
+		}
+	}
+	inside := expandLines(t, "a.zip", makeZip(t, zip.Deflate, file2("x/test.db", content)), folder(t, file))
+	if !strings.Contains(inside, "unsupported: sqlite: the write-ahead log of a database inside an archive") {
+		t.Error(inside)
+	}
+}
+
+func file2(name string, content []byte) file { return file{name, string(content)} }
+
+// A journal that was not ended is told, one that was is not.
+func TestSQLiteJournal(t *testing.T) {
+	db, file := openSQL(t, "PRAGMA cache_size=1", "CREATE TABLE t"+plain, series("t", 100, 40))
+	if findings := sameBlobs(t, db, file); findings != "" {
+		t.Error(findings)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for journal, told := range map[string]bool{"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + strings.Repeat("\x00", 600): true, strings.Repeat("\x00", 600): false, "": false} {
+		got := expandLines(t, "test.db", content, func(name string) *evidence.Entry {
+			if name == "test.db-journal" {
+				return besideEntry([]byte(journal))
+			}
+			return nil
+		})
+		if strings.Contains(got, "damaged: sqlite: a rollback journal") != told {
+			t.Errorf("journal %.8q:\n%s", journal, got)
+		}
+	}
+}
+
+// Of a page that two rows claim it is told, and no row has wrong bytes without
+// that.
+func TestSQLiteCrossedPages(t *testing.T) {
+	db, file := openSQL(t, "PRAGMA page_size=512", "CREATE TABLE t(data)", "INSERT INTO t VALUES (randomblob(2000)), (randomblob(2000)), (randomblob(2000))")
+	want := blobs(t, db)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := len(content) / 512
+	wrong := 0
+	for from := 3; from <= pages; from++ {
+		for to := 1; to <= pages; to++ {
+			damaged := slices.Clone(content)
+			copy(damaged[(from-1)*512:], []byte{0, 0, 0, byte(to)})
+			if bytes.Equal(damaged, content) {
+				continue
+			}
+			var other, told bool
+			expandFile(t, "test.db", damaged, nil, func(e *evidence.Entry) {
+				sum := digest(e)
+				other = other || len(sum) == 64 && want["t.data "+sum] == 0
+				told = told || len(e.Findings) > 0
+			})
+			if other && !told {
+				t.Errorf("page %d goes on at %d: there are other bytes and nothing is told", from, to)
+			}
+			if told {
+				wrong++
+			}
+		}
+	}
+	if wrong == 0 {
+		t.Error("nothing was told")
+	}
+}
+
+func TestSQLiteImages(t *testing.T) {
+	for _, name := range []string{"dfvfs/test_data/blob.db"} {
+		evidencetest.GoldenText(t, filepath.Base(name), expandLines(t, filepath.Base(name), evidencetest.Image(t, name), nil))
+	}
+}
