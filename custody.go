@@ -131,6 +131,7 @@ const (
 	EventRefused         EventKind = "refused"
 	EventSetImport       EventKind = "hash-set-import"
 	EventSetRemove       EventKind = "hash-set-remove"
+	EventToolValidate    EventKind = "tool-validate"
 )
 
 // Event is one entry of the agency log. Detail is the canonical JSON of what

@@ -90,6 +90,28 @@ type (
 		Reason string `json:"reason"`
 	}
 
+	// ToolValidate is the detail of EventToolValidate: how far another program
+	// finds on an exhibit what a scan recorded.
+	ToolValidate struct {
+		Exhibit     string `json:"exhibit"`
+		Number      int    `json:"number"`
+		Root        SHA256 `json:"root"`   // of the records that were compared
+		Tool        string `json:"tool"`   // name and version of what compared
+		Oracle      string `json:"oracle"` // name and version of the other program
+		Records     uint64 `json:"records"`
+		Rows        uint64 `json:"rows"` // that the other program listed
+		Agreed      uint64 `json:"agreed"`
+		Contents    uint64 `json:"contents"` // that both read, and alike
+		OnlyOurs    uint64 `json:"only_ours"`
+		OnlyTheirs  uint64 `json:"only_theirs"`
+		Name        uint64 `json:"name"`
+		Content     uint64 `json:"content"`
+		State       uint64 `json:"state"`
+		Volume      uint64 `json:"volume"`
+		NotCompared uint64 `json:"not_compared"`       // volumes
+		Differences SHA256 `json:"differences_sha256"` // of the list, each in a line of its own
+	}
+
 	// Revocation is the detail of EventAuthorityRevoke. The authority ends at
 	// the time of the event.
 	Revocation struct {

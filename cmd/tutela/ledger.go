@@ -22,7 +22,7 @@ type ledgerCommand struct {
 	Log    ledgerLog    `cmd:"" help:"List the events of the agency log."`
 	Verify ledgerVerify `cmd:"" help:"Recompute everything: the agency log, every exhibit ledger, every seal."`
 	Prove  ledgerProve  `cmd:"" help:"Prove one record of an exhibit, down from the signed head."`
-	Rescan ledgerRescan `cmd:"" help:"Read the evidence again and hold it against the ledger."`
+	Rescan ledgerRescan `cmd:"" help:"Read the evidence again and hold it against the ledger; with --oracle, by another program."`
 }
 
 type ledgerHead struct{}
@@ -268,27 +268,27 @@ type ledgerRescan struct {
 	Path      []string `arg:"" help:"Where the exhibit's bytes are."`
 	Authority string   `help:"The authority to act under." placeholder:"R"`
 	Keys      string   `help:"A file with a key on each line, as the scan was given." placeholder:"FILE" type:"path"`
+	Oracle    string   `help:"Compare with what another program finds: tsk, The Sleuth Kit. One image only." placeholder:"NAME"`
 }
 
 // AfterApply is called by kong once the arguments are known.
 func (c *ledgerRescan) AfterApply() error { return absolute(c.Path) }
 
 func (c *ledgerRescan) Run(a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	l, err := a.write()
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	if _, err := findExhibit(a, l, c.Exhibit); err != nil {
-		return err
-	}
-	scans, err := l.Catalog.Scans(a.ctx, c.Exhibit)
+	sealed, err := c.sealed(a, l)
 	if err != nil {
 		return err
 	}
-	sealed := lastSealed(scans)
-	if sealed == nil {
-		return hint(fmt.Errorf("exhibit %s has no sealed scan to hold the evidence against", c.Exhibit), "tutela scan %s PATH", tutela.ShellWord(c.Exhibit))
+	if c.Oracle != "" {
+		return c.consult(a, l, *sealed)
 	}
 	seized, err := openEvidence(a.ctx, c.Path, scan.Profile(sealed.Start.Profile), c.Keys)
 	if err != nil {
@@ -296,6 +296,22 @@ func (c *ledgerRescan) Run(a *app) error {
 	}
 	defer seized.Close()
 	return c.rescan(a, l, *sealed, seized)
+}
+
+// sealed is the newest sealed scan of the exhibit.
+func (c *ledgerRescan) sealed(a *app, l *lab.Lab) (*catalog.Scan, error) {
+	if _, err := findExhibit(a, l, c.Exhibit); err != nil {
+		return nil, err
+	}
+	scans, err := l.Catalog.Scans(a.ctx, c.Exhibit)
+	if err != nil {
+		return nil, err
+	}
+	sealed := lastSealed(scans)
+	if sealed == nil {
+		return nil, hint(fmt.Errorf("exhibit %s has no sealed scan to hold the evidence against", c.Exhibit), "tutela scan %s PATH", tutela.ShellWord(c.Exhibit))
+	}
+	return sealed, nil
 }
 
 func (c *ledgerRescan) rescan(a *app, l *lab.Lab, s catalog.Scan, seized *seized) error {
