@@ -3,11 +3,14 @@ package carve
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tutela"
 	"tutela/internal/evidence"
@@ -166,12 +169,12 @@ func TestBroken(t *testing.T) {
 	}{
 		"end":   {nil, []string{broken("the free space ends")}},
 		"zeros": {make([]byte, 300<<10), []string{broken("what follows is not of the picture")}},
-		"text":  {bytes.Repeat([]byte("The quick brown fox jumps over the lazy dog, 0123456789.\n"), 6000), []string{broken("what follows is not of the picture")}},
+		"noise": {noise(100<<10, 4), []string{broken("what follows is not of the picture")}},
 		"jpeg": {picture, []string{
 			broken("what follows is not of the picture"), row(int64(at), "jpg", picture),
 		}},
 		"png": {other, []string{
-			row(0, "jpg", picture[:at]) + "\ttruncated: another file begins in it", row(int64(at), "png", other),
+			broken("what follows is not of the picture"), row(int64(at), "png", other),
 		}},
 		"too short": {nil, nil},
 	} {
@@ -184,6 +187,130 @@ func TestBroken(t *testing.T) {
 				t.Fatal("the example ends with a zero")
 			}
 			same(t, carved(t, append(kept, c.behind...)), c.want)
+		})
+	}
+}
+
+// The first half of one picture and the second of another are not a picture,
+// although every marker is in its place.
+func TestHalves(t *testing.T) {
+	a, b := drawJPEG(t, 300, 300), drawJPEG(t, 280, 300)
+	at := len(a) / 2 &^ (sector - 1)
+	got := carved(t, slices.Concat(a[:at], b[at:]))
+	if len(got) != 1 || !strings.Contains(got[0], tutela.FindingTruncated) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Where codes are not followed, a broken picture may run into the file that
+// begins behind it, which ends it.
+func TestHeld(t *testing.T) {
+	picture, other := file(t, "testdata/progressive.jpg"), file(t, "testdata/lossless.webp")
+	scan := bytes.LastIndex(picture, []byte{0xff, markerSOS}) + 10
+	long := slices.Concat(picture[:scan], bytes.Repeat([]byte{0x12, 0x34, 0x56, 0x78, 0x9a}, 4000))
+	at := len(long) &^ (sector - 1)
+	same(t, carved(t, slices.Concat(long[:at], other, make([]byte, 5000))), []string{
+		row(0, "jpg", long[:at]) + "\ttruncated: another file begins in it", row(int64(at), "webp", other),
+	})
+}
+
+// damagedSource cannot be read in a few places.
+type damagedSource struct {
+	evidence.Source
+	bad   []tutela.Run
+	shift int64 // between the places here and those that errors tell
+}
+
+func (d damagedSource) ReadAt(p []byte, off int64) (int, error) {
+	for _, r := range d.bad {
+		if off < end(r) && off+int64(len(p)) > r.Offset {
+			n, _ := d.Source.ReadAt(p[:max(r.Offset-off, 0)], off)
+			return n, &evidence.ReadError{Run: tutela.Run{Offset: r.Offset + d.shift, Length: r.Length}, Err: errors.New("bad sector")}
+		}
+	}
+	return d.Source.ReadAt(p, off)
+}
+
+// What cannot be read is told, the rest is looked through, also where the error
+// tells the place as a layer below knows it.
+func TestReadErrors(t *testing.T) {
+	all := samples(t)
+	picture, photo := all[4], drawJPEG(t, 300, 300)
+	for _, shift := range []int64{0, 1 << 30} {
+		image := make([]byte, 3<<20)
+		copy(image, picture.bytes)
+		copy(image[100*sector:], photo)
+		copy(image[2<<20:], picture.bytes)
+		bad := []tutela.Run{{Offset: 120 * sector, Length: 4096}, {Offset: 1 << 20, Length: 300 << 10}}
+		src := damagedSource{evidencetest.Source(image), bad, shift}
+		fs, _ := whole(src)
+		var got []string
+		err := fs.Walk(t.Context(), evidence.Limits{}, func(e *evidence.Entry) error {
+			got = append(got, fmt.Sprint(string(e.Path), " ", e.Size, " ", e.Findings))
+			return nil
+		})
+		want := []string{
+			fmt.Sprint("/$Carved/000000000000.png ", len(picture.bytes), " []"),
+			fmt.Sprint("/$Carved/000000051200.jpg ", 20*sector, " [truncated: the picture breaks off at byte 10240: the source cannot be read]"),
+			fmt.Sprint("/$Carved/000002097152.png ", len(picture.bytes), " []"),
+			"/ 0 [read-error: carving: bytes 61440 to 65535 could not be read; no file was looked for in them " +
+				"read-error: carving: bytes 1048576 to 1355775 could not be read; no file was looked for in them]",
+		}
+		if err != nil || shift == 0 && !slices.Equal(got, want) || len(got) != len(want) || !slices.Equal(got[:3], want[:3]) {
+			t.Errorf("%v\n%s", err, strings.Join(got, "\n"))
+		}
+	}
+	broken := errors.New("the pipe is gone")
+	fs, _ := whole(failing{evidencetest.Source(make([]byte, 5000)), broken})
+	if err := fs.Walk(t.Context(), evidence.Limits{}, nil); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+type failing struct {
+	evidence.Source
+	err error
+}
+
+func (f failing) ReadAt([]byte, int64) (int, error) { return 0, f.err }
+
+// counting counts the bytes that are read.
+type counting struct {
+	evidence.Source
+	read *int64
+}
+
+func (c counting) ReadAt(p []byte, off int64) (int, error) {
+	*c.read += int64(len(p))
+	return c.Source.ReadAt(p, off)
+}
+
+// Headers that lead far and nowhere, at every sector, cost no more than a few
+// passes over all of it, and "/" says that some were passed over.
+func TestLinear(t *testing.T) {
+	const size = 64 << 20
+	streamed := append([]byte("PK\x03\x04\x14\x00\x08\x00\x00\x00"), make([]byte, 16)...)
+	streamed = append(streamed, 1, 0, 0, 0, 'a')
+	for name, head := range map[string][]byte{
+		"boxes":    slices.Concat(drawBox("ftyp", []byte("isom\x00\x00\x00\x00isom")), binary.BigEndian.AppendUint32(nil, 1<<20-24), []byte("mdat")),
+		"streamed": streamed,
+		"pdf":      []byte("%PDF-1.4\n1 0 obj\n<<>>\nendobj\n"),
+		"jpeg":     drawJPEG(t, 2000, 2000)[:650],
+	} {
+		t.Run(name, func(t *testing.T) {
+			image := bytes.Repeat([]byte("filler\n"), size/7+1)[:size]
+			for at := 0; at+2*sector < size; at += 2 * sector {
+				copy(image[at:], head)
+			}
+			var read int64
+			src := counting{evidencetest.Source(image), &read}
+			fs, _ := whole(src)
+			began := time.Now()
+			err := fs.Walk(t.Context(), evidence.Limits{}, func(*evidence.Entry) error { return nil })
+			t.Logf("%d MiB read in %v", read>>20, time.Since(began))
+			if err != nil || read > 4*size+2*vain {
+				t.Errorf("%v, %d bytes read of %d", err, read, size)
+			}
 		})
 	}
 }

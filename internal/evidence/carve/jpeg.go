@@ -44,16 +44,25 @@ var big = binary.BigEndian
 
 // jpegWalk follows the markers of one image.
 type jpegWalk struct {
-	v          *view
-	from       int64 // where the image begins
-	pos        int64
-	components int
-	most       int64 // bytes of entropy-coded data that its dimensions can take
-	coded      int64 // bytes of entropy-coded data so far
-	scans      int
-	firstScan  int64 // where the data of the first begins
-	index      int64 // where the header of a Multi-Picture index lies, or 0
-	indexEnd   int64
+	v    *view
+	from int64 // where the image begins
+	pos  int64
+
+	// The frame header, what the segments before the scan said, and the scan.
+	process       byte
+	precision     int
+	width, height int
+	parts         []part
+	huffman       [2][4]*huffman // by class (DC, AC) and number
+	restarts      int            // units between two restart markers, 0 without
+	scanned       []selected
+
+	most      int64 // bytes of entropy-coded data that its dimensions can take
+	coded     int64 // bytes of entropy-coded data so far
+	scans     int
+	firstScan int64 // where the data of the first begins
+	index     int64 // where the header of a Multi-Picture index lies, or 0
+	indexEnd  int64
 }
 
 func jpeg(v *view) (found, bool) {
@@ -165,17 +174,28 @@ func (j *jpegWalk) sane(marker byte, body []byte) bool {
 	case marker == markerDQT:
 		return saneTables(body, func(b []byte) int { return 1 + 64*(1+int(b[0]>>4)) })
 	case marker == markerDHT:
-		return saneTables(body, huffmanTable)
-	case marker == markerDRI, marker == markerDNL:
+		return j.tables(body)
+	case marker == markerDRI:
+		return j.interval(body)
+	case marker == markerDNL:
 		return len(body) == 2
 	case marker == markerDAC:
 		return len(body)%2 == 0
 	case marker == markerSOS:
 		return j.scan(body)
 	case marker >= 0xc0 && marker <= 0xcf && marker != markerJPG:
+		j.process = marker
 		return j.frame(body)
 	}
 	return false
+}
+
+func (j *jpegWalk) interval(body []byte) bool {
+	if len(body) != 2 {
+		return false
+	}
+	j.restarts = int(big.Uint16(body))
+	return true
 }
 
 // saneTables reports whether the body holds whole tables and nothing else.
@@ -201,7 +221,7 @@ func huffmanTable(b []byte) int {
 // frame takes the one frame header (B.2.2). Hierarchical pictures, which have
 // more, are not made by anybody.
 func (j *jpegWalk) frame(body []byte) bool {
-	if j.components > 0 || len(body) < 6 {
+	if len(j.parts) > 0 || len(body) < 6 {
 		return false
 	}
 	height, width, n := int64(big.Uint16(body[1:])), int64(big.Uint16(body[3:])), int(body[5])
@@ -212,8 +232,9 @@ func (j *jpegWalk) frame(body []byte) bool {
 		if h, v := c[1]>>4, c[1]&15; h < 1 || h > 4 || v < 1 || v > 4 {
 			return false
 		}
+		j.parts = append(j.parts, part{c[0], int(c[1] >> 4), int(c[1] & 15)})
 	}
-	j.components = n
+	j.precision, j.width, j.height = int(body[0]), int(width), int(height)
 	// Every sample can cost some bytes at worst; blocks are padded.
 	j.most = (width+64)*(height+64)*int64(n)*4 + quiet
 	return true
@@ -221,11 +242,11 @@ func (j *jpegWalk) frame(body []byte) bool {
 
 // scan takes a scan header (B.2.3).
 func (j *jpegWalk) scan(body []byte) bool {
-	if j.components == 0 || len(body) < 1 || j.scans == mostScans {
+	if len(j.parts) == 0 || len(body) < 1 || j.scans == mostScans {
 		return false
 	}
 	n := int(body[0])
-	return n >= 1 && n <= j.components && len(body) == 4+2*n
+	return n >= 1 && n <= len(j.parts) && len(body) == 4+2*n && j.choose(body[1:])
 }
 
 // entropy steps over entropy-coded data up to the next marker that is none of
@@ -235,6 +256,14 @@ func (j *jpegWalk) entropy() bool {
 		j.firstScan = j.pos
 	}
 	j.scans++
+	if j.sequential() {
+		return j.codes()
+	}
+	return j.stuffing()
+}
+
+// stuffing steps over data whose codes are not followed.
+func (j *jpegWalk) stuffing() bool {
 	last := j.pos // where the last 0xff was
 	for restart := byte(0); ; {
 		if !j.toFF(last) {

@@ -1,0 +1,148 @@
+package carve
+
+// part is a component of the picture, as the frame header describes it.
+type part struct {
+	id            byte
+	across, below int // sampling factors
+}
+
+// selected is a component of a scan with its tables.
+type selected struct {
+	part
+	dc, ac     *huffman
+	prediction int
+}
+
+// sequential reports whether the codes of the scan can be followed: Huffman codes
+// of baseline and extended pictures, with the tables there.
+func (j *jpegWalk) sequential() bool {
+	if j.process != 0xc0 && j.process != 0xc1 {
+		return false
+	}
+	for _, c := range j.scanned {
+		if c.dc == nil || c.ac == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// tables takes Huffman tables (B.2.4.2).
+func (j *jpegWalk) tables(body []byte) bool {
+	if !saneTables(body, huffmanTable) {
+		return false
+	}
+	for len(body) > 0 {
+		n := huffmanTable(body)
+		class, number := body[0]>>4, body[0]&15
+		if class > 1 || number > 3 {
+			return false
+		}
+		h := newHuffman(body[1:17], body[17:n])
+		if h == nil {
+			return false
+		}
+		j.huffman[class][number] = h
+		body = body[n:]
+	}
+	return true
+}
+
+// choose takes the components of a scan header and their tables (B.2.3).
+func (j *jpegWalk) choose(body []byte) bool {
+	j.scanned = j.scanned[:0]
+	for ; len(body) >= 2+3; body = body[2:] {
+		c := selected{}
+		for _, p := range j.parts {
+			if p.id == body[0] {
+				c.part = p
+			}
+		}
+		if c.across == 0 || body[1]>>4 > 3 || body[1]&15 > 3 {
+			return false
+		}
+		c.dc, c.ac = j.huffman[0][body[1]>>4], j.huffman[1][body[1]&15]
+		j.scanned = append(j.scanned, c)
+	}
+	return true
+}
+
+// units are how many minimum coded units a scan has (A.2). A scan of one
+// component has a block in each.
+func (j *jpegWalk) units() int {
+	across, below := 1, 1
+	for _, p := range j.parts {
+		across, below = max(across, p.across), max(below, p.below)
+	}
+	if len(j.scanned) > 1 {
+		return ceil(j.width, 8*across) * ceil(j.height, 8*below)
+	}
+	c := &j.scanned[0]
+	n := ceil(ceil(j.width*c.across, across), 8) * ceil(ceil(j.height*c.below, below), 8)
+	c.across, c.below = 1, 1
+	return n
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }
+
+// codes steps over the codes of a scan up to the marker behind them.
+func (j *jpegWalk) codes() bool {
+	b := &bitReader{v: j.v, at: j.pos}
+	ok := j.follow(b)
+	j.v.took(b.i)
+	j.pos = b.place()
+	if !ok && j.v.why == "" {
+		// What was there instead began at a sector, this one at the latest.
+		j.pos = max((j.pos-int64(b.n/8)-j.from)&^(sector-1)+j.from, j.firstScan)
+	}
+	return ok
+}
+
+func (j *jpegWalk) follow(b *bitReader) bool {
+	restart := byte(0)
+	left := j.restarts
+	for n := j.units(); n > 0; n-- {
+		if !j.unit(b) {
+			return false
+		}
+		if left--; left == 0 && n > 1 {
+			if !j.restart(b, restart) {
+				return false
+			}
+			left, restart = j.restarts, (restart+1)&7
+		}
+	}
+	return b.marker()
+}
+
+func (j *jpegWalk) unit(b *bitReader) bool {
+	most := 2048 << max(j.precision-8, 0)
+	for i := range j.scanned {
+		c := &j.scanned[i]
+		for range c.across * c.below {
+			if !b.block(c.dc, c.ac, &c.prediction, most) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// restart steps over a restart marker (F.2.1.3).
+func (j *jpegWalk) restart(b *bitReader, number byte) bool {
+	if !b.marker() {
+		return false
+	}
+	at := b.place()
+	for j.v.is(at, "\xff\xff") {
+		at++
+	}
+	if !j.v.is(at, string([]byte{0xff, markerRST0 + number})) {
+		return false
+	}
+	b.turn(at + 2)
+	for i := range j.scanned {
+		j.scanned[i].prediction = 0
+	}
+	return true
+}
