@@ -65,3 +65,25 @@ func FuzzCompoundFile(f *testing.F) {
 func FuzzThumbcache(f *testing.F) {
 	fuzzDamage(f, nil, evidence.Keys{}, thumbcacheFile(file{"4f3a", jpeg}, file{"", png}, file{"none", ""}))
 }
+
+func FuzzSQLite(f *testing.F) {
+	fuzzDamage(f, nil, evidence.Keys{}, append(testdataFiles(f, "ios/Manifest.db"), sqliteFile(f))...)
+}
+
+func FuzzBackup(f *testing.F) {
+	fuzzDamage(f, nil, evidence.Keys{}, testdataFiles(f, "ios/Manifest.mbdb", "ios/locked.plist", "ios/lockedxml.plist")...)
+}
+
+// FuzzSQLiteLog changes a log and mends its checksums.
+func FuzzSQLiteLog(f *testing.F) {
+	content, log := sqliteLogFiles(f)
+	f.Add([]byte{})
+	f.Add([]byte{0, 33, 1, 0, 60, 1})
+	f.Fuzz(func(t *testing.T, damage []byte) {
+		b := append([]byte{}, log...)
+		for ; len(damage) >= 3; damage = damage[3:] {
+			b[int(binary.BigEndian.Uint16(damage))%len(b)] = damage[2]
+		}
+		hostileLog(t, content, b)
+	})
+}

@@ -47,6 +47,13 @@ func TestMutants(t *testing.T) {
 		{name: "doc", content: readTestdata(t, "ole/d.doc")},
 		{name: "xls", content: readTestdata(t, "ole/d.xls")},
 		{name: "thumbcache", content: thumbcacheFile(text, small, file{"c", "\xff\xd8\xff\xe0 and so on"})},
+		{name: "sqlite", content: sqliteFile(t)},
+		{name: "sqlite pages", content: sqliteFile(t), hot: sqlitePages},
+		{name: "sqlite in sqlite", content: evidencetest.Image(t, "dfvfs/test_data/blob.db"), hot: []tutela.Run{{Length: 4096}}},
+		{name: "ios", content: readTestdata(t, "ios/Manifest.db"), hot: []tutela.Run{{Length: 200}, {Offset: 3800, Length: 296}, {Offset: 20480, Length: 8192}}},
+		{name: "mbdb", content: readTestdata(t, "ios/Manifest.mbdb")},
+		{name: "plist", content: readTestdata(t, "ios/locked.plist")},
+		{name: "plist xml", content: readTestdata(t, "ios/lockedxml.plist")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			evidencetest.Mutants(t, openMembers(tc.mend, tc.keys), tc.content, tc.hot...)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"os"
@@ -262,6 +263,15 @@ func TestSQLiteLog(t *testing.T) {
 	}
 }
 
+func readFile(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func file2(name string, content []byte) file { return file{name, string(content)} }
 
 // A journal that was not ended is told, one that was is not.
@@ -328,4 +338,83 @@ func TestSQLiteImages(t *testing.T) {
 	for _, name := range []string{"dfvfs/test_data/blob.db"} {
 		evidencetest.GoldenText(t, filepath.Base(name), expandLines(t, filepath.Base(name), evidencetest.Image(t, name), nil))
 	}
+}
+
+// sqliteFile is a database with trees of every kind, chains, and free pages.
+func sqliteFile(t testing.TB) []byte {
+	t.Helper()
+	_, file := openSQL(t, "PRAGMA page_size=512", "CREATE TABLE t(a, data BLOB, b TEXT)", "CREATE TABLE w(a TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID",
+		"WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<40) INSERT INTO t SELECT i, zeroblob(i*37), 'x' FROM c",
+		"INSERT INTO w SELECT 'key '||a, data FROM t", "DELETE FROM t WHERE a%4=0")
+	return readFile(t, file)
+}
+
+// sqlitePages are the beginnings of the pages of sqliteFile, where its structure
+// lies.
+var sqlitePages = func() (hot []tutela.Run) {
+	for n := range int64(100) {
+		hot = append(hot, tutela.Run{Offset: n * 512, Length: 40})
+	}
+	return hot
+}()
+
+// sqliteLogFiles are a database and its log.
+func sqliteLogFiles(t testing.TB) (content, log []byte) {
+	t.Helper()
+	_, file := openSQL(t, "PRAGMA page_size=512", "PRAGMA journal_mode=WAL", "CREATE TABLE t(data BLOB)", "PRAGMA wal_checkpoint(TRUNCATE)", "INSERT INTO t VALUES (zeroblob(700)), (zeroblob(100))")
+	return readFile(t, file), readFile(t, file+"-wal")
+}
+
+// mendLog sets the checksums and salts of a log's frames (4.2 of the format).
+func mendLog(b []byte) []byte {
+	const page = 512
+	if len(b) < 32 {
+		return b
+	}
+	var s0, s1 uint32
+	sum := func(p []byte) {
+		for ; len(p) >= 8; p = p[8:] {
+			s0 += binary.LittleEndian.Uint32(p) + s1
+			s1 += binary.LittleEndian.Uint32(p[4:]) + s0
+		}
+	}
+	set := func(p []byte) {
+		binary.BigEndian.PutUint32(p, s0)
+		binary.BigEndian.PutUint32(p[4:], s1)
+	}
+	copy(b, "\x37\x7f\x06\x82\x00\x2d\xe2\x18\x00\x00\x02\x00")
+	sum(b[:24])
+	set(b[24:])
+	for frame := b[32:]; len(frame) >= 24+page; frame = frame[24+page:] {
+		copy(frame[8:], b[16:24])
+		sum(frame[:8])
+		sum(frame[24:][:page])
+		set(frame[16:])
+	}
+	return b
+}
+
+// hostileLog lists a database with a damaged log whose checksums are right.
+func hostileLog(t testing.TB, content, log []byte) {
+	t.Helper()
+	log = mendLog(log)
+	expandFile(t, "test.db", content, func(name string) *evidence.Entry {
+		if name == "test.db-wal" {
+			return besideEntry(log)
+		}
+		return nil
+	}, func(e *evidence.Entry) {
+		if sum := digest(e); strings.Contains(sum, "without a code") {
+			t.Errorf("%s: %s", e.Path, sum)
+		}
+	})
+}
+
+func TestSQLiteLogMutants(t *testing.T) {
+	content, log := sqliteLogFiles(t)
+	before := expandLines(t, "test.db", content, func(string) *evidence.Entry { return besideEntry(mendLog(bytes.Clone(log))) })
+	if !strings.Contains(before, "!/t/2.data") {
+		t.Fatalf("the log is not applied:\n%s", before)
+	}
+	evidencetest.MutantsOf(t, log, nil, func(damaged []byte) { hostileLog(t, content, damaged) })
 }
