@@ -205,7 +205,7 @@ func TestHalves(t *testing.T) {
 // Where codes are not followed, a broken picture may run into the file that
 // begins behind it, which ends it.
 func TestHeld(t *testing.T) {
-	picture, other := file(t, "testdata/progressive.jpg"), file(t, "testdata/lossless.webp")
+	picture, other := file(t, "testdata/arithmetic.jpg"), file(t, "testdata/lossless.webp")
 	scan := bytes.LastIndex(picture, []byte{0xff, markerSOS}) + 10
 	long := slices.Concat(picture[:scan], bytes.Repeat([]byte{0x12, 0x34, 0x56, 0x78, 0x9a}, 4000))
 	at := len(long) &^ (sector - 1)

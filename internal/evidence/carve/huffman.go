@@ -1,6 +1,6 @@
 package carve
 
-// Huffman codes of sequential JPEG: ITU-T T.81, annexes C and F.2.2. Nothing is
+// Huffman codes of JPEG: ITU-T T.81, annexes C and F.2.2. Nothing is
 // decoded to pixels; but codes, lengths of blocks and their number must hold
 // together, which the pixels of another picture behind the first half of one do
 // not.
@@ -141,32 +141,43 @@ func (b *bitReader) used(n, means int) int {
 	return means
 }
 
-// number takes n bits, at most 16, as the signed number of that category
-// (F.2.2.1).
-func (b *bitReader) number(n int) (x int, ok bool) {
-	if n == 0 {
-		return 0, true
-	}
+// take takes n bits, at most 16, as a number, or -1 if there are not as many.
+func (b *bitReader) take(n int) int {
 	if b.n < n {
 		b.fill()
 	}
-	x = int(b.word >> (64 - n))
+	return b.used(n, int(b.word>>1>>(63-n)))
+}
+
+// number takes n bits, at most 16, as the signed number of that category
+// (F.2.2.1).
+func (b *bitReader) number(n int) (x int, ok bool) {
+	x = b.take(n)
+	if x < 0 || n == 0 {
+		return 0, n == 0
+	}
 	if x>>(n-1) == 0 {
 		x -= 1<<n - 1
 	}
-	return x, b.used(n, 0) == 0
+	return x, true
 }
 
-// block steps over the codes of a block and moves the prediction of its DC
-// coefficient (F.2.2). It returns false where they are none.
-func (b *bitReader) block(dc, ac *huffman, prediction *int, most int) bool {
-	t := b.symbol(dc)
+// dc steps over the code of a DC coefficient and moves the prediction of the next
+// (F.2.2.1).
+func (b *bitReader) dc(table *huffman, prediction *int, most int) bool {
+	t := b.symbol(table)
 	if t < 0 || t > 16 {
 		return false
 	}
 	step, ok := b.number(t)
 	*prediction += step
-	if !ok || *prediction > most || *prediction < -most {
+	return ok && *prediction <= most && *prediction >= -most
+}
+
+// block steps over the codes of a block (F.2.2). It returns false where they are
+// none.
+func (b *bitReader) block(dc, ac *huffman, prediction *int, most int) bool {
+	if !b.dc(dc, prediction, most) {
 		return false
 	}
 	for k := 1; k < 64; k++ {
@@ -181,10 +192,7 @@ func (b *bitReader) block(dc, ac *huffman, prediction *int, most int) bool {
 		if k += run; k > 63 {
 			return false
 		}
-		if b.n < size {
-			b.fill()
-		}
-		if b.used(size, 0) < 0 {
+		if b.take(size) < 0 {
 			return false
 		}
 	}

@@ -56,6 +56,7 @@ type jpegWalk struct {
 	huffman       [2][4]*huffman // by class (DC, AC) and number
 	restarts      int            // units between two restart markers, 0 without
 	scanned       []selected
+	progress      progress
 
 	most      int64 // bytes of entropy-coded data that its dimensions can take
 	coded     int64 // bytes of entropy-coded data so far
@@ -232,7 +233,7 @@ func (j *jpegWalk) frame(body []byte) bool {
 		if h, v := c[1]>>4, c[1]&15; h < 1 || h > 4 || v < 1 || v > 4 {
 			return false
 		}
-		j.parts = append(j.parts, part{c[0], int(c[1] >> 4), int(c[1] & 15)})
+		j.parts = append(j.parts, part{c[0], len(j.parts), int(c[1] >> 4), int(c[1] & 15)})
 	}
 	j.precision, j.width, j.height = int(body[0]), int(width), int(height)
 	// Every sample can cost some bytes at worst; blocks are padded.
@@ -256,7 +257,7 @@ func (j *jpegWalk) entropy() bool {
 		j.firstScan = j.pos
 	}
 	j.scans++
-	if j.sequential() {
+	if j.follows() {
 		return j.codes()
 	}
 	return j.stuffing()

@@ -3,6 +3,7 @@ package carve
 // part is a component of the picture, as the frame header describes it.
 type part struct {
 	id            byte
+	index         int
 	across, below int // sampling factors
 }
 
@@ -13,19 +14,20 @@ type selected struct {
 	prediction int
 }
 
-// sequential reports whether the codes of the scan can be followed: Huffman codes
-// of baseline and extended pictures, with the tables there.
-func (j *jpegWalk) sequential() bool {
-	if j.process != 0xc0 && j.process != 0xc1 {
-		return false
-	}
+// follows reports whether the codes of the scan can be followed: Huffman codes of
+// sequential and progressive pictures, with the tables there.
+func (j *jpegWalk) follows() bool {
+	sequential, progressive := j.process == 0xc0 || j.process == 0xc1, j.process == 0xc2
 	for _, c := range j.scanned {
-		if c.dc == nil || c.ac == nil {
+		if c.dc == nil && (sequential || j.from0() && !j.progress.refine) || c.ac == nil && (sequential || !j.from0()) {
 			return false
 		}
 	}
-	return true
+	return sequential || progressive && (j.width/8+4)*(j.height/8+4)*len(j.parts) <= mostBlocks
 }
+
+// from0 reports whether a progressive scan holds DC coefficients.
+func (j *jpegWalk) from0() bool { return j.progress.from == 0 }
 
 // tables takes Huffman tables (B.2.4.2).
 func (j *jpegWalk) tables(body []byte) bool {
@@ -64,7 +66,7 @@ func (j *jpegWalk) choose(body []byte) bool {
 		c.dc, c.ac = j.huffman[0][body[1]>>4], j.huffman[1][body[1]&15]
 		j.scanned = append(j.scanned, c)
 	}
-	return true
+	return j.process != 0xc2 || j.progress.take(body) && (j.from0() || len(j.scanned) == 1)
 }
 
 // units are how many minimum coded units a scan has (A.2). A scan of one
@@ -100,12 +102,13 @@ func (j *jpegWalk) codes() bool {
 
 func (j *jpegWalk) follow(b *bitReader) bool {
 	restart := byte(0)
-	left := j.restarts
-	for n := j.units(); n > 0; n-- {
-		if !j.unit(b) {
+	left, units := j.restarts, j.units()
+	j.v.took(units / 16) // units that cost no bits cost time
+	for n := range units {
+		if !j.unit(b, n, units) {
 			return false
 		}
-		if left--; left == 0 && n > 1 {
+		if left--; left == 0 && n < units-1 {
 			if !j.restart(b, restart) {
 				return false
 			}
@@ -115,17 +118,42 @@ func (j *jpegWalk) follow(b *bitReader) bool {
 	return b.marker()
 }
 
-func (j *jpegWalk) unit(b *bitReader) bool {
+// unit steps over minimum coded unit number n.
+func (j *jpegWalk) unit(b *bitReader, n, units int) bool {
 	most := 2048 << max(j.precision-8, 0)
+	p := &j.progress
 	for i := range j.scanned {
 		c := &j.scanned[i]
+		if j.process == 0xc2 && !j.from0() {
+			return j.ac(b, c, n, units)
+		}
 		for range c.across * c.below {
-			if !b.block(c.dc, c.ac, &c.prediction, most) {
+			ok := false
+			switch {
+			case j.process != 0xc2:
+				ok = b.block(c.dc, c.ac, &c.prediction, most)
+			case p.refine:
+				ok = b.take(1) >= 0
+			default:
+				ok = b.dc(c.dc, &c.prediction, most)
+			}
+			if !ok {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// ac steps over the AC coefficients of block number n in a progressive scan.
+func (j *jpegWalk) ac(b *bitReader, c *selected, n, blocks int) bool {
+	p := &j.progress
+	p.remember(j.v, c.index, blocks)
+	known := &p.known[c.index][n]
+	if p.refine {
+		return p.more(b, c.ac, known)
+	}
+	return p.first(b, c.ac, known)
 }
 
 // restart steps over a restart marker (F.2.1.3).
@@ -141,6 +169,7 @@ func (j *jpegWalk) restart(b *bitReader, number byte) bool {
 		return false
 	}
 	b.turn(at + 2)
+	j.progress.rest = 0
 	for i := range j.scanned {
 		j.scanned[i].prediction = 0
 	}

@@ -51,6 +51,7 @@ func samples(t testing.TB) []sample {
 		{"testdata/film.mkv", "mkv"}, {"testdata/film.webm", "webm"}, {"testdata/live.webm", "webm"},
 		{"testdata/lossy.webp", "webp"}, {"testdata/lossless.webp", "webp"}, {"testdata/moving.webp", "webp"},
 		{"testdata/still.avif", "avif"}, {"testdata/progressive.jpg", "jpg"}, {"testdata/restarts.jpg", "jpg"},
+		{"testdata/uneven.jpg", "jpg"}, {"testdata/grey.jpg", "jpg"}, {"testdata/arithmetic.jpg", "jpg"},
 		{"testdata/linear.pdf", "pdf"},
 	} {
 		all = append(all, sample{filepath.Base(s.name), s.ext, file(t, s.name)})

@@ -148,11 +148,11 @@ func (s *search) examine(at int64) (next int64, err error) {
 		s.oversized.add(at)
 	}
 	if !ok {
-		s.wasted += v.cost
+		s.wasted += v.cost + v.aside
 		return at + sector, nil
 	}
 	f.at = at
-	s.wasted += max(v.cost-2*f.size, 0)
+	s.wasted += max(v.cost+v.aside-2*f.size, 0)
 	if f.broken != "" {
 		return at + max(roundUp(f.resume), sector), s.hold(f)
 	}

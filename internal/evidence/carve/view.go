@@ -25,6 +25,7 @@ type view struct {
 	short   reason // what it means to ask for more
 	cost    int64  // bytes looked at or loaded for that
 	most    int64  // cost
+	aside   int64  // cost of what does not end the validator, but counts where it was in vain
 	why     reason // the last look failed
 	scratch []byte
 }

@@ -23,5 +23,8 @@ $film $exact -frames:v 1 -c:v libaom-av1 -crf 50 -still-picture 1 still.avif
 $film -frames:v 1 -f image2 -c:v ppm -pix_fmt rgb24 /tmp/still.ppm
 cjpeg -quality 60 -progressive -optimize /tmp/still.ppm > progressive.jpg
 cjpeg -quality 60 -restart 1 /tmp/still.ppm > restarts.jpg
+cjpeg -quality 60 -arithmetic /tmp/still.ppm > arithmetic.jpg
+cjpeg -quality 60 -progressive -restart 2 -sample 2x1 /tmp/still.ppm > uneven.jpg
+cjpeg -quality 60 -optimize -grayscale /tmp/still.ppm > grey.jpg
 rm /tmp/still.ppm
 qpdf --empty --pages "$1" 1 -- --linearize --deterministic-id linear.pdf
