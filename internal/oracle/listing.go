@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"tutela"
 )
 
 // partition is a row of mmls: a stretch of the image, in bytes.
@@ -41,7 +43,7 @@ func parsePartitions(r io.Reader) (found []partition, err error) {
 		if start > maxSectors || length > maxSectors || len(found) == maxPartitions {
 			return fmt.Errorf("mmls tells of what no disk has: %q", line)
 		}
-		found = append(found, partition{start * unit, length * unit, strings.TrimSpace(m[3])})
+		found = append(found, partition{start * unit, length * unit, tutela.DisplayPath([]byte(strings.TrimSpace(m[3])))})
 		return nil
 	})
 	return found, err
