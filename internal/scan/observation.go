@@ -109,16 +109,16 @@ func (p *pipeline) closeLeft() {
 	}
 }
 
-// done turns a stream that has ended into its record and, if it is an archive,
+// done turns a stream that has ended into its record and, if others lie in it,
 // goes on into it beside the other work.
 func (p *pipeline) done(s *digest.Stream) {
 	r := s.Tag.(*reading)
 	rec := r.record(s.Sum, s.Size, s.Err)
-	if r.wants == wantPicture && rec.Hashed {
+	if r.wants&wantPicture != 0 && rec.Hashed {
 		r.look(p.ctx, rec)
 	}
 	r.unit.records <- rec
-	if r.wants != wantArchive || !rec.Hashed {
+	if r.wants&wantArchive == 0 || !rec.Hashed {
 		r.drop()
 		close(r.unit.records)
 		return

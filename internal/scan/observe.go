@@ -60,12 +60,11 @@ type reading struct {
 	sealed *encrypted.Content // judges a content of no known type; else nil
 }
 
-// want is what happens to a content besides its digests.
+// want is what happens to a content besides its digests: nothing, one or both.
 type want uint8
 
 const (
-	wantNothing want = iota
-	wantPicture
+	wantPicture want = 1 << iota
 	wantArchive
 )
 
@@ -144,7 +143,7 @@ const untyped = "application/octet-stream"
 // of it.
 func (r *reading) decide(head []byte) {
 	r.mime = digest.Type(head)
-	if r.wants = r.o.profile.wants(r.mime, head); r.wants != wantNothing && r.entry.Size <= keepBytes {
+	if r.wants = r.o.profile.wants(r.mime, head); r.wants != 0 && r.entry.Size <= keepBytes {
 		r.keep = make([]byte, 0, max(r.entry.Size, 0))
 	}
 	if r.mime == untyped && r.entry.Kind == tutela.File && r.entry.State != tutela.Slack {
@@ -321,7 +320,7 @@ func (o *observer) member(ctx context.Context, e *evidence.Entry) *tutela.Record
 	}
 	sum, size, err := digest.Sum(&seen{ctx: ctx, r: r})
 	rec = r.record(sum, size, err)
-	if r.wants == wantPicture && rec.Hashed {
+	if r.wants&wantPicture != 0 && rec.Hashed {
 		r.look(ctx, rec)
 	}
 	r.drop()

@@ -48,15 +48,17 @@ func (p Profile) visits(e *evidence.Entry) bool {
 	}
 }
 
-// wants says what is done with a content of a type that begins with head.
-func (p Profile) wants(mime string, head []byte) want {
-	switch {
-	case p == Triage:
-		return wantNothing
-	case picture.IsPicture(mime):
-		return wantPicture
-	case archive.Detect(head) != "":
-		return wantArchive
+// wants says what is done with a content of a type that begins with head. A
+// picture that carries another, such as its thumbnail, is looked at and opened.
+func (p Profile) wants(mime string, head []byte) (w want) {
+	if p == Triage {
+		return 0
 	}
-	return wantNothing
+	if picture.IsPicture(mime) {
+		w |= wantPicture
+	}
+	if archive.Detect(head) != "" {
+		w |= wantArchive
+	}
+	return w
 }

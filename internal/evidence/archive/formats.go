@@ -55,6 +55,9 @@ var formats = []format{
 	{"sqlite", []string{sqlite.Magic}, nil, (*listing).database},
 	{"mbdb", []string{mbdbMagic}, nil, (*listing).manifestMBDB},
 	{"plist", []string{plist.Magic, "<?xml"}, isBackupPlist, (*listing).backupPlist},
+	{"jpeg", []string{"\xff\xd8\xff"}, hasThumbnail, (*listing).jpegFile},
+	{"tiff", []string{"II*\x00", "MM\x00*", "IIU\x00"}, nil, (*listing).tiffFile},
+	{"psd", []string{"8BPS\x00\x01"}, nil, (*listing).photoshopFile},
 	{"tar", nil, isTarHeader, (*listing).tar}, // no magic in all of them: the last
 }
 
