@@ -11,9 +11,10 @@
 // whole sectors) and whose structure holds together from its first byte to its
 // last. Head and foot alone are never enough:
 //
-//   - JPEG (ITU-T T.81 annex B): every segment, frame and scan header, restart
-//     markers in their order, up to the end of the image; further pictures that
-//     a Multi-Picture index names (CIPA DC-007) and a video that follows at once
+//   - JPEG (ITU-T T.81): every segment, frame and scan header, the Huffman codes
+//     of every block, whose number must fit the dimensions, restart markers in
+//     their order, up to the end of the image; further pictures that a
+//     Multi-Picture index names (CIPA DC-007) and a video that follows at once
 //     (motion photos) belong to the file.
 //   - PNG (ISO/IEC 15948): every chunk and its checksum.
 //   - GIF (GIF89a specification): every block up to the trailer.

@@ -17,6 +17,7 @@ const (
 type pdfWalk struct {
 	v      *view
 	pos    int64 // searched up to here
+	window int   // bytes searched at once; more and more until a mark comes
 	object int64 // where the last object ended, about
 	end    int64 // of the file, by the last good mark; 0 before the first
 }
@@ -31,16 +32,16 @@ func pdf(v *view) (found, bool) {
 		return found{}, false
 	}
 	w := &pdfWalk{v: v}
-	for window := leastWindow; w.search(window); {
-		window = min(2*window, mostWindow)
+	for w.search() {
 	}
 	return found{size: w.end, ext: "pdf"}, w.end > 0
 }
 
 // search goes through some bytes. It returns false where the file cannot go on.
-func (w *pdfWalk) search(window int) bool {
+func (w *pdfWalk) search() bool {
 	const mark = "%%EOF"
-	n := int(min(int64(window), w.v.size-w.pos))
+	w.window = min(max(2*w.window, leastWindow), mostWindow)
+	n := int(min(int64(w.window), w.v.size-w.pos))
 	if n < len(mark) || w.pos-w.object > mostObject {
 		return false
 	}
@@ -63,7 +64,8 @@ func (w *pdfWalk) search(window int) bool {
 		w.pos += max(int64(len(b)-len(mark)+1), 1)
 		return true
 	}
-	w.pos += int64(at + len(mark))
+	w.v.took(at - n) // the rest of the window is looked at again
+	w.pos, w.window = w.pos+int64(at+len(mark)), 0
 	return w.mark(w.pos)
 }
 

@@ -13,6 +13,8 @@ const (
 	sector = 512
 	// vain is how much reading in vain is always allowed, in bytes.
 	vain = 128 << 20
+	// dear is how many times its own size a file may cost to be followed.
+	dear = 4
 	// stretchesTold is how many unreadable stretches "/" names.
 	stretchesTold = 16
 )
@@ -152,7 +154,7 @@ func (s *search) examine(at int64) (next int64, err error) {
 		return at + sector, nil
 	}
 	f.at = at
-	s.wasted += max(v.cost+v.aside-2*f.size, 0)
+	s.wasted += max(v.cost+v.aside-dear*f.size, 0)
 	if f.broken != "" {
 		return at + max(roundUp(f.resume), sector), s.hold(f)
 	}
@@ -167,7 +169,7 @@ func (s *search) view(at int64) *view {
 	if v.size < rest {
 		v.short = limited
 	}
-	v.most = 2*v.size + 8*blockSize
+	v.most = dear*v.size + 8*blockSize
 	return v
 }
 

@@ -151,7 +151,7 @@ func knownSignature(s int64) bool { return s == zipLocal || s == zipCentral }
 // streamed is where the data descriptor ends behind a member whose length only
 // that tells, or -1.
 func (w *zipWalk) streamed(body int64) int64 {
-	const overlap = 24
+	const overlap = 28
 	window := leastWindow
 	for pos := body; pos-body < mostStreamed; window = min(2*window, mostWindow) {
 		n := int(min(int64(window), w.v.size-pos))
@@ -164,6 +164,7 @@ func (w *zipWalk) streamed(body int64) int64 {
 			return -1
 		}
 		if end := descriptorIn(b, pos-body); end >= 0 {
+			w.v.took(end - n) // the rest of the window is looked at again
 			return pos + int64(end)
 		}
 		pos += int64(n - overlap + 1)
@@ -184,7 +185,8 @@ func descriptorIn(b []byte, offset int64) int {
 		d, length := b[i:], offset+int64(i)
 		switch little.Uint32(d) {
 		case zipDescriptor:
-			if len(d) >= 24 && int64(little.Uint64(d[8:])) == length && length > 0 {
+			// Of an empty member the short form looks like the long one.
+			if len(d) >= 28 && int64(little.Uint64(d[8:])) == length && string(d[24:26]) == "PK" {
 				return i + 24
 			}
 			if len(d) >= 16 && int64(little.Uint32(d[8:])) == length {
