@@ -34,12 +34,13 @@ const (
 
 // … and what a child asks of its parent.
 const (
-	opSource     = iota + 64 // source, offset, length → bytes, error
-	opSpool                  // limit → spooled
-	opSpoolWrite             // spooled, bytes
-	opSpoolEnd               // spooled → size; it is a source from then on
-	opSpoolClose             // spooled
-	opBeside                 // path from the folder of the archive → source, or nothing
+	opSource      = iota + 64 // source, offset, length → bytes, error
+	opSpool                   // limit → spooled
+	opSpoolWrite              // spooled, bytes
+	opSpoolEnd                // spooled → size; it is a source from then on
+	opSpoolClose              // spooled
+	opBeside                  // path from the folder of the archive → source, or nothing
+	opBesideClose             // source
 )
 
 const (
@@ -384,17 +385,61 @@ func (c *child) expand(d *decoder) ([]byte, error) {
 
 // beside finds a file that lies near the archive.
 func (c *child) beside(name string) *evidence.Entry {
-	reply, err := c.peer.call(opBeside, []byte(name))
+	b := &besideFile{child: c, name: name}
+	if b.src = b.borrow(); b.src == nil {
+		return nil
+	}
+	return &evidence.Entry{Kind: tutela.File, Size: b.src.Size(), Open: b.open}
+}
+
+// besideFile is a file that lies near the archive. It is borrowed from the parent
+// until its content is closed, and anew when it is opened again: a backup has
+// more of them than can be open.
+type besideFile struct {
+	child *child
+	name  string
+	src   *remoteSource // for the first to open it
+}
+
+// borrow is nil if there is no such file.
+func (b *besideFile) borrow() *remoteSource {
+	reply, err := b.child.peer.call(opBeside, []byte(b.name))
 	if err != nil || len(reply) == 0 {
 		return nil
 	}
 	d := &decoder{b: reply}
-	src := c.source(d)
+	src := b.child.source(d)
 	if d.end() != nil {
 		return nil
 	}
-	whole := tutela.Run{Length: src.Size()}
-	return &evidence.Entry{Kind: tutela.File, Size: src.Size(), Open: func() (evidence.Content, error) { return evidence.Stretch(src, whole), nil }}
+	return src
+}
+
+func (b *besideFile) open() (evidence.Content, error) {
+	src := b.src
+	b.src = nil
+	if src == nil {
+		src = b.borrow()
+	}
+	if src == nil {
+		return nil, errNoEntry
+	}
+	return &besideContent{evidence.NewExtents(src, []evidence.Extent{{Length: src.Size()}}, src.Size()), src}, nil
+}
+
+type besideContent struct {
+	*evidence.Extents
+	src *remoteSource
+}
+
+var (
+	_ evidence.Content = (*besideContent)(nil)
+	_ io.ReaderAt      = (*besideContent)(nil)
+)
+
+func (b *besideContent) Close() error {
+	_, err := b.src.child.peer.call(opBesideClose, appendInt(nil, b.src.id))
+	return err
 }
 
 // expansion is an archive being expanded. A member whose content is long holds

@@ -299,6 +299,20 @@ func (p *process) serveBeside(name string) ([]byte, error) {
 	return told, nil
 }
 
+// closeBeside takes such a file back before the expansion ends.
+func (p *process) closeBeside(d *decoder) ([]byte, error) {
+	id := d.int()
+	run := p.expansion()
+	if err := d.end(); err != nil || run == nil {
+		return nil, err
+	}
+	if done := run.returned(id); done != nil {
+		p.takeBack(id)
+		done() // it was only read
+	}
+	return nil, nil
+}
+
 // random gives random access to the content of an entry.
 func (x *remoteExpansion) random(e *evidence.Entry) (at io.ReaderAt, size int64, done func() error, err error) {
 	content, err := e.Open()
@@ -321,6 +335,19 @@ func (r *running) borrowed(id int64, done func() error) {
 	r.child.mu.Lock()
 	defer r.child.mu.Unlock()
 	r.lent = append(r.lent, lent{id, done})
+}
+
+// returned forgets what was lent; nil if it was not.
+func (r *running) returned(id int64) (done func() error) {
+	r.child.mu.Lock()
+	defer r.child.mu.Unlock()
+	at := slices.IndexFunc(r.lent, func(l lent) bool { return l.id == id })
+	if at < 0 {
+		return nil
+	}
+	done = r.lent[at].done
+	r.lent = slices.Delete(r.lent, at, at+1)
+	return done
 }
 
 type lent struct {

@@ -269,6 +269,8 @@ func (p *process) answer(op byte, payload []byte) ([]byte, error) {
 		return p.closeSpool(d)
 	case opBeside:
 		return p.serveBeside(string(payload))
+	case opBesideClose:
+		return p.closeBeside(d)
 	}
 	return nil, errGarbled
 }

@@ -46,9 +46,14 @@ type backupFile struct {
 func (l *listing) stored(f *backupFile, seen map[[8]byte]bool) error {
 	m := &member{name: f.name, at: f.at, in: f.in, kind: tutela.File, size: f.size, times: f.times}
 	var e *evidence.Entry
+	if l.spent != nil {
+		m.refuse(l.spent)
+		return l.member(m)
+	}
 	if l.parent.Beside != nil {
 		e = l.parent.Beside(f.lies)
 	}
+	f.encrypted = f.encrypted && !decrypted(e)
 	switch {
 	case e == nil || e.Open == nil:
 		m.kind = tutela.Symlink
@@ -67,6 +72,23 @@ func (l *listing) stored(f *backupFile, seen map[[8]byte]bool) error {
 		m.find(tutela.FindingEncrypted, "the backup is encrypted; stored as %s", f.lies)
 	}
 	return l.member(m)
+}
+
+// decrypted reports whether a file that the manifest has a key for is of a known
+// kind all the same: programs that decrypt a backup leave its manifest as it is.
+func decrypted(e *evidence.Entry) bool {
+	if e == nil || e.Open == nil {
+		return false
+	}
+	content, err := e.Open()
+	if err != nil {
+		return false
+	}
+	defer content.Close()
+	head := make([]byte, minBlob)
+	n, _ := io.ReadFull(content, head)
+	suffix := contentSuffix(head[:n])
+	return suffix != "" && suffix != ".bmp" // whose magic noise may have
 }
 
 var errBackupLocked = &Error{tutela.FindingEncrypted, errors.New("the backup is encrypted")}

@@ -78,3 +78,17 @@ func TestBackupIsNoBomb(t *testing.T) {
 		t.Errorf("a file that is listed %d times is no bomb", rows)
 	}
 }
+
+// A program that decrypts a backup leaves the key in the manifest.
+func TestDecryptedBackup(t *testing.T) {
+	const id = "51a4616e576dd33cd2abadfea874eb8ff246bf0e"
+	got := expandLines(t, "Manifest.mbdb", readTestdata(t, "ios/Manifest.mbdb"), func(name string) *evidence.Entry {
+		if name == id {
+			return besideEntry([]byte(jpeg))
+		}
+		return nil
+	})
+	if !strings.Contains(got, "keychain-backup.plist\tfile\t"+fmt.Sprintf("%d\t%s", len(jpeg), digestOf(jpeg))) {
+		t.Error(got)
+	}
+}
