@@ -110,10 +110,11 @@ func (m *medium) step(what string, offset, length int64) []tutela.Locator {
 }
 
 // spanning adds a file system that covers the disk, partitions and all, and that
-// no partition mentions: the installation discs of Debian are such.
+// no partition mentions: the installation discs of Debian are such. Discs for the
+// Macintosh and others at once have theirs where a partition is, too.
 func (m *medium) spanning() {
 	for _, f := range filesystem.Spanning() {
-		if m.claimed(f.From) {
+		if m.claimed(f.From) && m.table.Scheme != volume.APM {
 			continue
 		}
 		if whole := m.whole(f.Name); whole.fs != nil {

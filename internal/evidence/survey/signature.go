@@ -81,7 +81,6 @@ func magics() []struct {
 		{"linux raid", 4096, "\xfc\x4e\x2b\xa9\x01\x00\x00\x00"},
 		{"linux raid", 0, "\xfc\x4e\x2b\xa9\x01\x00\x00\x00"},
 		{"corestorage", 88, "CS\x01\x00"},
-		{"apple partition map", 512, "PM\x00\x00"},
 		{"windows dynamic disk", 3072, "PRIVHEAD"},
 	}
 }

@@ -1,5 +1,6 @@
-// Package volume finds the partitions of a disk: MBR with extended partitions,
-// and GPT, on media with sectors of 512 and of 4096 bytes.
+// Package volume finds the partitions of a disk: MBR with extended partitions and
+// GPT, on media with sectors of 512 and of 4096 bytes, and the Apple Partition
+// Map with blocks of 512 to 4096 bytes.
 //
 // Start with [Read]. It returns a [Table] even when the table is broken: what
 // can still be trusted is listed and what was wrong is a finding, on the
@@ -9,7 +10,9 @@
 // partition claims lies in exactly one gap, and no bytes, however hostile, make
 // Read loop, panic or allocate more than a few megabytes. Numbers are those an
 // operating system shows (sda5 is number 5), so a broken entry does not shift
-// the others. Not promised: that a partition holds what its type says.
+// the others. Where a disk has two tables, an MBR goes before an Apple map, and
+// a GPT that the MBR announces before both; the other one is told in a finding.
+// Not promised: that a partition holds what its type says.
 package volume
 
 import (
@@ -26,12 +29,13 @@ import (
 const (
 	MBR = "mbr"
 	GPT = "gpt"
+	APM = "apm"
 )
 
 // Table is how a disk is divided.
 type Table struct {
-	Scheme     string // MBR, GPT or "" where there is no table
-	SectorSize int64  // bytes: 512 or 4096; 0 without a table
+	Scheme     string // MBR, GPT, APM or "" where there is no table
+	SectorSize int64  // bytes: 512 or 4096, of an APM also 1024 or 2048; 0 without a table
 	Partitions []Partition
 
 	// Gaps are the stretches that no partition claims, in order. The sectors
@@ -44,11 +48,11 @@ type Table struct {
 
 // Partition is one volume of a disk.
 type Partition struct {
-	Number   int    // as operating systems count: MBR slots 1-4, logical from 5 on; GPT entries from 1 on
+	Number   int    // as operating systems count: MBR slots 1-4, logical from 5 on; GPT and APM entries from 1 on
 	Start    int64  // bytes from the beginning of the source
 	Length   int64  // bytes inside the source; 0 if it lies beyond the end
-	Type     string // "07 NTFS/exFAT", or a GUID and what it is known as
-	Name     string // GPT only, for people
+	Type     string // "07 NTFS/exFAT", a GUID and what it is known as, or "Apple_HFS"
+	Name     string // GPT and APM only, for people
 	Findings []tutela.Finding
 }
 
@@ -72,30 +76,57 @@ func Read(src evidence.Source) (*Table, error) {
 		return &Table{}, nil
 	}
 	entries, isMBR := bootEntries(boot)
-	if isMBR && !protective(entries) {
+	apple := findAPM(src)
+	switch {
+	case isMBR && !protective(entries):
 		t := readMBR(src, entries)
-		if h := firstOf(headerAt(src, 512, 512), headerAt(src, 4096, 4096)); h != nil && h.trust == whole {
-			t.find(tutela.FindingDamaged, "a whole gpt is at %d too; the mbr does not announce it and it was not used", h.at)
-		}
+		mentionGPT(src, t, "the mbr")
+		apple.mention(src, t)
+		return finish(src, t), nil
+	case apple != nil && !isMBR:
+		t := apple.table(src)
+		mentionGPT(src, t, "the apple partition map")
 		return finish(src, t), nil
 	}
-	if t := readGPT(src); t != nil {
-		if !isMBR {
-			t.find(tutela.FindingDamaged, "there is no protective mbr")
-		}
-		return finish(src, t), nil
-	}
-	if !isMBR {
-		return &Table{}, nil
-	}
-	t := readMBR(src, entries)
-	t.find(tutela.FindingDamaged, "the mbr announces a gpt and neither of its copies is there")
-	return finish(src, t), nil
+	return readAnnounced(src, entries, apple), nil
 }
 
-// withoutBoot looks for a GPT on a disk whose first sector cannot be read.
+// mentionGPT says so if a whole GPT is there that the table in use, called used,
+// knows nothing of.
+func mentionGPT(src evidence.Source, t *Table, used string) {
+	if h := firstOf(headerAt(src, 512, 512), headerAt(src, 4096, 4096)); h != nil && h.trust == whole {
+		t.find(tutela.FindingDamaged, "a whole gpt is at %d too; %s does not announce it and it was not used", h.at, used)
+	}
+}
+
+// readAnnounced looks for the GPT that the entries of a protective MBR announce,
+// or that is there without one.
+func readAnnounced(src evidence.Source, entries []entry, apple *appleMap) *Table {
+	if t := readGPT(src); t != nil {
+		if entries == nil {
+			t.find(tutela.FindingDamaged, "there is no protective mbr")
+		}
+		apple.mention(src, t)
+		return finish(src, t)
+	}
+	if entries == nil {
+		return &Table{}
+	}
+	t := readMBR(src, entries)
+	if apple != nil {
+		t = apple.table(src)
+	}
+	t.find(tutela.FindingDamaged, "the mbr announces a gpt and neither of its copies is there")
+	return finish(src, t)
+}
+
+// withoutBoot looks for a GPT, then for a map, on a disk whose first sector cannot be
+// read.
 func withoutBoot(src evidence.Source, cause error) (*Table, error) {
 	t := readGPT(src)
+	if apple := findAPM(src); t == nil && apple != nil {
+		t = apple.table(src)
+	}
 	if t == nil {
 		return nil, fmt.Errorf("read partition table: %w", cause)
 	}

@@ -339,6 +339,8 @@ func FuzzRead(f *testing.F) {
 	f.Add(chain.bytes)
 	f.Add(smallGPT(512).bytes)
 	f.Add(smallGPT(4096).bytes)
+	f.Add(newAPM(6, 512, applePart{"Apple_HFS", 3, 2}).bytes)
+	f.Add(newAPM(4, 2048, applePart{"Apple_HFS", 3, 1}).bytes)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = repair(bytes.Clone(b))
 		d := disk{bytes: b}
