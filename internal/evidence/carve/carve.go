@@ -48,20 +48,25 @@
 // Runs are the content. Time grows with the free space alone: what a header
 // makes the search read in vain is counted, and when that exceeds twice what has
 // been looked through (and 128 MiB), headers are passed over until it is less
-// again, which "/" says as FindingLimit. Memory does not grow: 4 MiB are kept.
+// again, which "/" says as FindingLimit. Memory does not grow with it: 4 MiB of
+// the source are kept, and 32 MiB at most of what a progressive picture must
+// remember.
 // Files beyond [evidence.Limits] MemberBytes are not given, and "/" says so.
 //
 // # Not promised
 //
-// Files in several pieces are not put together: one whose middle belongs to
-// another file is found broken, or, where its format has no checksums and its
-// structure does not lead through that middle (pixels of a JPEG, media data of an
-// MP4, members of a ZIP), given as if it were whole. Pixels are not decoded.
+// Files in several pieces are not put together; ext2 and ext3 cut every file of
+// more than twelve blocks so. One whose middle belongs to another file is found
+// broken, or, where its format has no checksums and its structure does not lead
+// through that middle, given as if it were whole: pixels of BMP, TIFF, GIF, WebP
+// and of a JPEG with arithmetic codes or above 89 million pixels in three
+// colours, media data of an MP4, members of a ZIP, streams of a PDF.
+//
 // Trailers that a format does not know of are left off (the SEFT blocks of
-// Samsung's cameras, signatures behind a ZIP); one end of line behind the mark of
-// a PDF is kept. An MP4 whose last box reaches "to the end of the file", an AVI
-// whose size was never filled in, and a TIFF whose maker's notes point at data
-// that nothing else points at are not given, not given, and cut short.
+// Samsung's cameras, signatures behind a ZIP); one end of line behind the last
+// mark of a PDF is kept. Not given are an MP4 whose last box reaches "to the end
+// of the file" and an AVI whose size was never filled in; a TIFF whose maker's
+// notes point at data that nothing else points at is cut short.
 package carve
 
 import (
