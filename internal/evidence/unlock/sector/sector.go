@@ -33,7 +33,7 @@ const (
 // Cipher decrypts sectors. It must be safe for concurrent use.
 type Cipher interface {
 	// Decrypt decrypts a sector in its place. Its length must be a multiple of
-	// 16 bytes.
+	// 16 bytes, and at most MaxSize.
 	Decrypt(sector []byte, number uint64)
 }
 
