@@ -55,8 +55,8 @@
 //
 // # Not promised
 //
-// Files in several pieces are not put together; ext2 and ext3 cut every file of
-// more than twelve blocks so. One whose middle belongs to another file is found
+// Files in several pieces are not put together (ext2 and ext3 lay most files of
+// more than twelve blocks so). One whose middle belongs to another file is found
 // broken, or, where its format has no checksums and its structure does not lead
 // through that middle, given as if it were whole: pixels of BMP, TIFF, GIF, WebP
 // and of a JPEG with arithmetic codes or above 89 million pixels in three
