@@ -121,6 +121,7 @@ const (
 	EventSeize           EventKind = "seize"
 	EventReceive         EventKind = "receive"
 	EventTransfer        EventKind = "transfer"
+	EventVerifyImage     EventKind = "verify-image"
 	EventScanStart       EventKind = "scan-start"
 	EventInterim         EventKind = "interim"
 	EventSeal            EventKind = "seal"

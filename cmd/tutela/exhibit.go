@@ -17,6 +17,7 @@ type exhibitCommand struct {
 	List     exhibitList     `cmd:"" help:"List exhibits."`
 	Show     exhibitShow     `cmd:"" help:"Show one exhibit with its scans and its custody chain."`
 	Transfer exhibitTransfer `cmd:"" help:"Hand an exhibit over to somebody."`
+	Verify   exhibitVerify   `cmd:"" help:"Read an exhibit's images whole and compare them with the digests stored in them."`
 }
 
 type exhibitAdd struct {

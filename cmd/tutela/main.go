@@ -55,7 +55,7 @@ type commands struct {
 	Hash      hashCommand      `cmd:"" help:"Digests and perceptual hashes of files; needs no lab."`
 	Case      caseCommand      `cmd:"" help:"Investigations: open, list, show, close."`
 	Authority authorityCommand `cmd:"" help:"Warrants and orders: add, list, show, revoke."`
-	Exhibit   exhibitCommand   `cmd:"" help:"Seized things: add, list, show, transfer."`
+	Exhibit   exhibitCommand   `cmd:"" help:"Seized things: add, list, show, transfer, verify."`
 	Set       setCommand       `cmd:"" help:"Hash sets: import, list, show, lookup, export, remove."`
 	Scan      scanCommand      `cmd:"" help:"Read an exhibit: digests, matches, ledger, seal."`
 	Rematch   rematchCommand   `cmd:"" help:"Match what was recorded against the sets as they are now."`

@@ -55,6 +55,8 @@ func TestScripts(t *testing.T) {
 			"gunzip":  gunzip,
 			"restore": restore,
 			"store":   startStore,
+			"unxz":    unxz,
+			"tamper":  tamper,
 		},
 	})
 }
