@@ -42,6 +42,11 @@
 // before 2.0, and what a passphrase would open in rar. Several volumes are not
 // joined: each lists what it has whole. Self-extracting archives are not
 // detected, nor are the previews in the summary of an Office file looked for.
+// Of SQLite databases, what was deleted is not read, nor rollback journals, which
+// are told; a log beside a database is read in folders, on volumes, in zip and in
+// tar, and elsewhere it is told that it was not looked for. Of iOS backups, what
+// is encrypted stays so, and those in archives are listed without content: the
+// files are members there under the names that the backup gave them.
 package archive
 
 import (
@@ -210,6 +215,11 @@ type listing struct {
 	number   int64            // of the last member
 	findings []tutela.Finding // about the archive as a whole
 	untold   int              // findings beyond maxFindings
+
+	// lookAhead finds members that belong to others; nil where the format
+	// cannot. siblings are what it found, nil before it was asked.
+	lookAhead func(siblings)
+	siblings  siblings
 }
 
 // maxFindings bounds how much damage is told about one archive. That something

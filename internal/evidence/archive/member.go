@@ -77,6 +77,7 @@ func (l *listing) member(m *member) error {
 		e.Find(tutela.FindingLimit, fmt.Sprintf("%s archive, nested %d deep: not expanded", inside.name, l.depth))
 		return l.visit(e)
 	}
+	e.Beside = l.besides(m)
 	return l.nested(e, o)
 }
 

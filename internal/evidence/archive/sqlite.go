@@ -124,8 +124,8 @@ func (d *database) tellLog(log *sqlite.Log) {
 	case log != nil:
 		d.find(tutela.FindingSnapshot, "sqlite: %d frames of the write-ahead log beside it were applied; %d older or uncommitted ones were left", log.Frames, log.Left)
 	case !d.LogMode || len(d.besides) > 0:
-	case d.parent.State == tutela.Embedded:
-		d.find(tutela.FindingUnsupported, "sqlite: the write-ahead log of a database inside an archive is not looked for")
+	case d.parent.State == tutela.Embedded && d.parent.Beside == nil:
+		d.find(tutela.FindingUnsupported, "sqlite: the write-ahead log of a database in this kind of archive is not looked for")
 	case d.looks():
 		d.find(tutela.FindingSnapshot, "sqlite: the database has a write-ahead log, and none was found beside it")
 	default:
@@ -150,7 +150,9 @@ func (d *database) journal() {
 
 // looks reports whether what lies beside the database belongs to it: another
 // file may have the name of a deleted one.
-func (d *database) looks() bool { return d.parent.Beside != nil && d.parent.State == tutela.Allocated }
+func (d *database) looks() bool {
+	return d.parent.Beside != nil && (d.parent.State == tutela.Allocated || d.parent.State == tutela.Embedded)
+}
 
 // beside is the content of the file that is named like the database with an
 // ending, nil if there is none. An error is of the spool or of the context.

@@ -257,9 +257,26 @@ func TestSQLiteLog(t *testing.T) {
 			t.Errorf("%s: no %q in:\n%s", name, tc.want, got)
 		}
 	}
-	inside := expandLines(t, "a.zip", makeZip(t, zip.Deflate, file2("x/test.db", content)), folder(t, file))
-	if !strings.Contains(inside, "unsupported: sqlite: the write-ahead log of a database inside an archive") {
-		t.Error(inside)
+}
+
+// In an archive too a database has its log beside it.
+func TestSQLiteLogInArchives(t *testing.T) {
+	content, log := sqliteLogFiles(t)
+	files := []file{file2("a/other.db-wal", []byte("no log")), file2("x/test.db", content), file2("x/test.db-wal", log), file2("test.db-wal", []byte("no log"))}
+	for name, tc := range map[string]struct {
+		content []byte
+		want    string
+	}{
+		"stored.zip":   {makeZip(t, zip.Store, files...), "!/t/2.data"},
+		"deflated.zip": {makeZip(t, zip.Deflate, files...), "!/t/2.data"},
+		"a.tar":        {makeTar(t, files...), "!/t/2.data"},
+		"a.tar.gz":     {makeGzip(t, makeTar(t, files...)), "!/t/2.data"},
+		"none.zip":     {makeZip(t, zip.Deflate, files[:2]...), "snapshot: sqlite: the database has a write-ahead log, and none was found beside it"},
+		"test.db.gz":   {makeGzip(t, content), "unsupported: sqlite: the write-ahead log of a database in this kind of archive is not looked for"},
+	} {
+		if got := expandLines(t, name, tc.content, nil); !strings.Contains(got, tc.want) {
+			t.Errorf("%s: no %q in\n%s", name, tc.want, got)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 // tar lists the archive, and goes on at the next good header where it breaks
 // off or where more follows its end mark.
 func (l *listing) tar([]byte) error {
+	l.lookAhead = l.lookThroughTar
 	at := int64(0)
 	for range maxTarBreaks {
 		stopped, why, err := l.tarFrom(at)

@@ -73,6 +73,7 @@ func (l *listing) zip([]byte) error {
 		}
 	}
 	l.zipKind(dir)
+	l.lookAhead = l.lookThroughZip(dir)
 	before := l.number
 	reached, whole, err := l.zipCentral(dir)
 	if err != nil || whole {
