@@ -58,6 +58,9 @@ var formats = []format{
 	{"jpeg", []string{"\xff\xd8\xff"}, hasThumbnail, (*listing).jpegFile},
 	{"tiff", []string{"II*\x00", "MM\x00*", "IIU\x00"}, nil, (*listing).tiffFile},
 	{"psd", []string{"8BPS\x00\x01"}, nil, (*listing).photoshopFile},
+	{"tnef", []string{tnefMagic}, nil, (*listing).tnef},
+	{"mbox", []string{mboxFrom}, isMbox, (*listing).mbox},
+	{"mail", nil, isMail, (*listing).message},
 	{"tar", nil, isTarHeader, (*listing).tar}, // no magic in all of them: the last
 }
 
