@@ -14,8 +14,8 @@
 //   - JPEG (ITU-T T.81): every segment, frame and scan header, the Huffman codes
 //     of every block, whose number must fit the dimensions, restart markers in
 //     their order, up to the end of the image; further pictures that a
-//     Multi-Picture index names (CIPA DC-007) and a video that follows at once
-//     (motion photos) belong to the file.
+//     Multi-Picture index names (CIPA DC-007), a video that follows at once
+//     (motion photos) and the trailer of Samsung's cameras belong to the file.
 //   - PNG (ISO/IEC 15948): every chunk and its checksum.
 //   - GIF (GIF89a specification): every block up to the trailer.
 //   - WebP and AVI (RIFF; OpenDML for AVI above 1 GiB): every chunk.
@@ -62,9 +62,9 @@
 // and of a JPEG with arithmetic codes or above 89 million pixels in three
 // colours, media data of an MP4, members of a ZIP, streams of a PDF.
 //
-// Trailers that a format does not know of are left off (the SEFT blocks of
-// Samsung's cameras, signatures behind a ZIP); one end of line behind the last
-// mark of a PDF is kept. Not given are an MP4 whose last box reaches "to the end
+// Trailers that a format does not know of are left off (AFCP and PhotoMechanic
+// behind a JPEG, signatures behind a ZIP); one end of line behind the last mark of
+// a PDF is kept. Not given are an MP4 whose last box reaches "to the end
 // of the file" and an AVI whose size was never filled in; a TIFF whose maker's
 // notes point at data that nothing else points at is cut short.
 package carve

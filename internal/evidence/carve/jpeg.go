@@ -80,6 +80,7 @@ func jpeg(v *view) (found, bool) {
 	if video, ok := boxes(v, f.size); ok { // a motion photo
 		f.size = video.size
 	}
+	f.size = max(f.size, samsung(v, f.size))
 	return f, true
 }
 

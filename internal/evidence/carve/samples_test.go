@@ -33,6 +33,7 @@ func samples(t testing.TB) []sample {
 		{"thumbnail.jpg", "jpg", withThumbnail(t, drawJPEG(t, 160, 120))},
 		{"pair.jpg", "jpg", pairOfPictures(t)},
 		{"motion.jpg", "jpg", append(drawJPEG(t, 64, 64), file(t, "testdata/plain.mp4")...)},
+		{"samsung.jpg", "jpg", append(drawJPEG(t, 64, 64), samsungTrailer(file(t, "testdata/plain.mp4"))...)},
 		{"drawn.png", "png", drawPNG(t, 120, 90)},
 		{"drawn.gif", "gif", drawGIF(t)},
 		{"drawn.bmp", "bmp", drawBMP(75, 50)},
@@ -57,6 +58,16 @@ func samples(t testing.TB) []sample {
 		all = append(all, sample{filepath.Base(s.name), s.ext, file(t, s.name)})
 	}
 	return all
+}
+
+func named(t testing.TB, name string) sample {
+	for _, s := range samples(t) {
+		if s.name == name {
+			return s
+		}
+	}
+	t.Fatalf("no sample %s", name)
+	return sample{}
 }
 
 // publicSamples are files of the public test images, some of megabytes.
@@ -162,6 +173,23 @@ func pairOfPictures(t testing.TB) []byte {
 	}
 	size := len(first) + len(index(0))
 	return bytes.Join([][]byte{first[:2], index(size), first[2:], second}, nil)
+}
+
+// samsungTrailer is a trailer of two fields, one of them a video.
+func samsungTrailer(video []byte) []byte {
+	field := func(kind uint16, name string, data []byte) []byte {
+		b := binary.LittleEndian.AppendUint16([]byte{0, 0}, kind)
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(name)))
+		return append(append(b, name...), data...)
+	}
+	first, second := field(0xa30, "MotionPhoto_Data", video), field(0xa01, "Image_UTC_Data", []byte("1700000000000 SEFH"))
+	b := append(bytes.Clone(first), second...)
+	total := len(b)
+	b = append(b, "SEFH\x6b\x00\x00\x00\x02\x00\x00\x00"...)
+	for _, v := range []uint32{0xa30 << 16, uint32(total), uint32(len(first)), 0xa01 << 16, uint32(len(second)), uint32(len(second)), 36} {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	return append(b, "SEFT"...)
 }
 
 func drawBMP(width, height int) []byte {
