@@ -20,12 +20,12 @@ import (
 // What the parent asks of a child …
 const (
 	opOpen    = iota + 1 // kind, what it needs, source → file system, name
-	opWalk               // file system, limits, entries to pass over → session
+	opWalk               // file system, walk, limits, entries to pass over → session
 	opFree               // file system → session
 	opExpand             // archive → session
 	opNext               // session → items, and whether that was all
 	opStop               // session
-	opContent            // where from, number → content, whether it is random
+	opContent            // where from, walk, number → content, whether it is random
 	opRead               // content, at most → bytes, error
 	opReadAt             // content, offset, at most → bytes, error
 	opClose              // content or file system
@@ -166,10 +166,23 @@ const (
 	kindCarve  = 2 // param: the stretches to look through
 )
 
-// mount is an opened file system and what its entries' contents are had from.
+// mount is an opened file system, and by the number of a walk what the contents
+// of its entries are had from.
 type mount struct {
-	fs      evidence.FileSystem
-	openers *openers
+	fs evidence.FileSystem
+
+	mu    sync.Mutex
+	walks map[int64]*openers
+}
+
+// openers are those of a walk, made if it is new.
+func (m *mount) openers(walk int64) *openers {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.walks[walk] == nil {
+		m.walks[walk] = newOpeners(m.fs)
+	}
+	return m.walks[walk]
 }
 
 func (c *child) open(d *decoder) ([]byte, error) {
@@ -177,7 +190,7 @@ func (c *child) open(d *decoder) ([]byte, error) {
 	if err := d.end(); err != nil {
 		return nil, err
 	}
-	m, name, err := &mount{}, "", error(nil)
+	m, name, err := &mount{walks: map[int64]*openers{}}, "", error(nil)
 	switch kind {
 	case kindVolume:
 		m.fs, name, err = c.opening(src, string(param))
@@ -193,18 +206,18 @@ func (c *child) open(d *decoder) ([]byte, error) {
 		// not open it.
 		return appendBytes(appendBytes(appendInt(nil, 0), name), appendError(nil, err)), nil
 	}
-	m.openers = newOpeners(m.fs)
 	_, maps := m.fs.(evidence.FreeSpace)
 	return appendInt(appendBytes(appendBytes(appendInt(nil, c.keep(m)), name), ""), flag(maps)), nil
 }
 
 func (c *child) walk(d *decoder) ([]byte, error) {
 	m, err := thing[*mount](c, d.int())
-	limits, skip := d.limits(), d.int()
+	walk, limits, skip := d.int(), d.limits(), d.int()
 	if err := errors.Join(err, d.end()); err != nil {
 		return nil, err
 	}
-	m.openers.use(limits)
+	ready := m.openers(walk)
+	ready.use(limits)
 	s := newSession()
 	go s.run(func(ctx context.Context, emit func([]byte) error) error {
 		number := int64(0)
@@ -213,28 +226,10 @@ func (c *child) walk(d *decoder) ([]byte, error) {
 			if number <= skip {
 				return nil
 			}
-			return emit(appendSent(nil, m.send(number, e)))
+			return emit(appendSent(nil, ready.send(number, e)))
 		})
 	})
 	return appendInt(nil, c.keep(s)), nil
-}
-
-// send makes an entry ready to cross. What lies in the source as it is the
-// parent reads by itself; what is short goes along; the rest is asked for.
-func (m *mount) send(number int64, e *evidence.Entry) *sent {
-	s := &sent{entry: *e, number: number}
-	switch {
-	case e.Open == nil:
-	case inPlace(e):
-		s.how = contentRemote
-	case e.Size <= inlineMost && e.Size >= 0:
-		s.how = contentInline
-		s.inline, s.failed = readInline(e.Open, e.Size)
-	default:
-		s.how = contentRemote
-		m.openers.keep(number, e.Open)
-	}
-	return s
 }
 
 // readInline reads a content that says it has size bytes.
@@ -293,17 +288,17 @@ func (c *child) stop(d *decoder) ([]byte, error) {
 // content opens the content of an entry of a file system, or of the member at
 // which an expansion stands.
 func (c *child) content(d *decoder) ([]byte, error) {
-	handle, number := d.int(), d.int()
+	handle, walk, number := d.int(), d.int(), d.int()
 	if err := d.end(); err != nil {
 		return nil, err
 	}
 	from, err := thing[interface {
-		open(number int64) (evidence.Content, error)
+		open(walk, number int64) (evidence.Content, error)
 	}](c, handle)
 	if err != nil {
 		return nil, err
 	}
-	opened, err := from.open(number)
+	opened, err := from.open(walk, number)
 	if err != nil {
 		return nil, err
 	}
@@ -311,8 +306,8 @@ func (c *child) content(d *decoder) ([]byte, error) {
 	return appendInt(appendInt(nil, c.keep(opened)), flag(random)), nil
 }
 
-func (m *mount) open(number int64) (evidence.Content, error) {
-	open, err := m.openers.find(number)
+func (m *mount) open(walk, number int64) (evidence.Content, error) {
+	open, err := m.openers(walk).find(number)
 	if err != nil {
 		return nil, err
 	}

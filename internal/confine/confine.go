@@ -36,12 +36,11 @@ type Options struct {
 	Patience time.Duration // without progress before a child is ended; default 30 s
 }
 
-// childMemory is what a child may take, in bytes; its garbage collector is told
-// to stay below collectBelow.
+// A child's garbage collector is told to stay below collectBelow bytes, well
+// below childMemory. pictureMemory is by the estimate of package picture.
 const (
-	childMemory   = 512 << 20
 	collectBelow  = 320 << 20
-	pictureMemory = 360 << 20 // by the estimate of package picture
+	pictureMemory = 360 << 20
 )
 
 // Host starts children and hands them work. It is safe for concurrent use.

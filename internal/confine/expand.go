@@ -202,7 +202,7 @@ type memberReader struct {
 
 func (r *memberReader) open() error {
 	now := r.member.now()
-	reply, err := now.child.call(opContent, appendInt(appendInt(nil, now.session), 0))
+	reply, err := now.child.call(opContent, appendInt(appendInt(appendInt(nil, now.session), 0), 0))
 	if err != nil {
 		return err
 	}

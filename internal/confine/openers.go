@@ -13,7 +13,8 @@ import (
 // walking again happens only after a child was replaced.
 const keptOpeners = 1 << 16
 
-// openers finds how to open an entry by its number in the walk.
+// openers finds how to open an entry by its number in a walk. Each walk has its
+// own: one that runs ahead must not push out what another still needs.
 type openers struct {
 	fs evidence.FileSystem
 
@@ -33,6 +34,24 @@ func (o *openers) use(limits evidence.Limits) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.limits = limits
+}
+
+// send makes an entry ready to cross. What lies in the source as it is the
+// parent reads by itself; what is short goes along; the rest is asked for.
+func (o *openers) send(number int64, e *evidence.Entry) *sent {
+	s := &sent{entry: *e, number: number}
+	switch {
+	case e.Open == nil:
+	case inPlace(e):
+		s.how = contentRemote
+	case e.Size <= inlineMost && e.Size >= 0:
+		s.how = contentInline
+		s.inline, s.failed = readInline(e.Open, e.Size)
+	default:
+		s.how = contentRemote
+		o.keep(number, e.Open)
+	}
+	return s
 }
 
 func (o *openers) keep(number int64, open func() (evidence.Content, error)) {

@@ -122,7 +122,7 @@ func (s *session) stop() {
 }
 
 // open opens the member at which the session stands.
-func (s *session) open(int64) (evidence.Content, error) {
+func (s *session) open(_, _ int64) (evidence.Content, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held == nil {

@@ -42,7 +42,7 @@ type volume struct {
 	child  *process // nil before the first use and after a death
 	handle int64    // of the file system in the child
 	maps   bool     // it can tell its free space
-	limits evidence.Limits
+	walks  int64    // that were begun; the number of the last
 }
 
 // mappedVolume is a volume that can tell its free space.
@@ -139,18 +139,19 @@ func (v *volume) bury(child *process) {
 // in another behind the last entry that was visited.
 func (v *volume) Walk(ctx context.Context, limits evidence.Limits, visit func(*evidence.Entry) error) error {
 	v.mu.Lock()
-	v.limits = limits
+	v.walks++
+	walk := v.walks
 	v.mu.Unlock()
 	visited := int64(0)
 	var stop error // of visit; not to be taken for an error of the child
 	err := v.attempt(func() int64 { return visited }, func(child *process, handle int64) error {
-		call := appendInt(appendLimits(appendInt(nil, handle), limits), visited)
+		call := appendInt(appendLimits(appendInt(appendInt(nil, handle), walk), limits), visited)
 		return pull(ctx, child, opWalk, call, func(d *decoder) error {
 			s := d.sent()
 			if d.bad {
 				return errGarbled
 			}
-			if stop = visit(v.entry(child, handle, s)); stop != nil {
+			if stop = visit(v.entry(walk, s)); stop != nil {
 				return errStopped
 			}
 			visited = s.number
@@ -203,7 +204,7 @@ func pull(ctx context.Context, child *process, op byte, call []byte, take func(*
 }
 
 // entry gives an entry of the child a way to be opened here.
-func (v *volume) entry(child *process, handle int64, s *sent) *evidence.Entry {
+func (v *volume) entry(walk int64, s *sent) *evidence.Entry {
 	e := &s.entry
 	switch {
 	case s.how == contentInline:
@@ -212,7 +213,7 @@ func (v *volume) entry(child *process, handle int64, s *sent) *evidence.Entry {
 		e.Open = openInPlace(v.src, e.Runs, e.Size)
 	case s.how == contentRemote:
 		number := s.number
-		e.Open = func() (evidence.Content, error) { return v.openRemote(number, e.Size) }
+		e.Open = func() (evidence.Content, error) { return v.openRemote(walk, number) }
 	}
 	return e
 }
@@ -267,8 +268,8 @@ func (b *broken) Read(p []byte) (int, error) {
 func (b *broken) Close() error { return nil }
 
 // openRemote opens the content of an entry in the child.
-func (v *volume) openRemote(number, size int64) (evidence.Content, error) {
-	c := &volumeContent{volume: v, number: number, size: size}
+func (v *volume) openRemote(walk, number int64) (evidence.Content, error) {
+	c := &volumeContent{volume: v, walk: walk, number: number}
 	if err := v.attempt(c.far, c.open); err != nil {
 		return nil, err
 	}
@@ -282,8 +283,8 @@ func (v *volume) openRemote(number, size int64) (evidence.Content, error) {
 // it anew and reads up to where the first was.
 type volumeContent struct {
 	volume *volume
+	walk   int64
 	number int64
-	size   int64
 	at     int64 // of Read
 
 	child  *process
@@ -296,7 +297,7 @@ type volumeContent struct {
 func (c *volumeContent) far() int64 { return c.at }
 
 func (c *volumeContent) open(child *process, mount int64) error {
-	reply, err := child.call(opContent, appendInt(appendInt(nil, mount), c.number))
+	reply, err := child.call(opContent, appendInt(appendInt(appendInt(nil, mount), c.walk), c.number))
 	if err != nil {
 		return err
 	}
