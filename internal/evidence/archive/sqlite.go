@@ -16,7 +16,8 @@ import (
 const minBlob = 16
 
 // database lists the values of an SQLite database that are BLOBs, or texts that
-// begin like a file, in the order of its tables and rows. The manifest of an iOS backup lists the files of the
+// begin like a file, in the order of its tables and rows, and then those of rows
+// that are left on free pages. The manifest of an iOS backup lists the files of the
 // backup instead.
 func (l *listing) database(head []byte) error {
 	d := &database{listing: l}
@@ -32,12 +33,16 @@ func (l *listing) database(head []byte) error {
 	}
 	d.tellLog(log)
 	d.journal()
-	return d.Tables(l.ctx, func(t *sqlite.Table) error {
+	err = d.Tables(l.ctx, func(t *sqlite.Table) error {
 		if b := newBackup(d, t); b != nil {
 			return d.Rows(l.ctx, t, b.file)
 		}
 		return d.Rows(l.ctx, t, func(row *sqlite.Row) error { return d.row(t, row) })
 	})
+	if err != nil {
+		return err
+	}
+	return d.Deleted(l.ctx, d.deleted)
 }
 
 // database is a database being listed.
@@ -59,7 +64,21 @@ func (d *database) row(t *sqlite.Table, row *sqlite.Row) error {
 			continue
 		}
 		name := fmt.Sprintf("%s/%d.%s", t.Name, row.ID, t.Column(i))
-		if err := d.value(name, v); err != nil {
+		if err := d.value(name, v, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleted visits what is left of a row.
+func (d *database) deleted(page uint32, row *sqlite.Row) error {
+	doubt := []tutela.Finding{{Code: tutela.FindingAssumed, Detail: fmt.Sprintf("sqlite: page %d is free: the row was deleted, or moved; that its pages are as they were is inferred", page)}}
+	for i, v := range row.Values {
+		if !isFile(v) {
+			continue
+		}
+		if err := d.value(fmt.Sprintf("$Deleted/page %d/%d.column %d", page, row.ID, i+1), v, doubt); err != nil {
 			return err
 		}
 	}
@@ -78,13 +97,13 @@ func isFile(v sqlite.Value) bool {
 	return v.Kind == sqlite.Blob
 }
 
-func (d *database) value(name string, v sqlite.Value) error {
+func (d *database) value(name string, v sqlite.Value, doubt []tutela.Finding) error {
 	if err := d.next(); err != nil {
 		return err
 	}
 	head := make([]byte, minBlob)
 	n, _ := io.ReadFull(v.Open(), head) // an error comes again when the member is read
-	m := &member{name: []byte(name + contentSuffix(head[:n])), kind: tutela.File, size: v.Size}
+	m := &member{name: []byte(name + contentSuffix(head[:n])), kind: tutela.File, size: v.Size, findings: doubt}
 	m.open = func() (io.ReadCloser, error) { return io.NopCloser(v.Open()), nil }
 	d.place(m, v)
 	return d.member(m)

@@ -132,6 +132,9 @@ func sameBlobs(t *testing.T, db *sql.DB, file string) string {
 	var findings []string
 	got := map[string]int{}
 	expandFile(t, "test.db", content, folder(t, file), func(e *evidence.Entry) {
+		if strings.Contains(string(e.Path), "!/$Deleted/") {
+			return
+		}
 		for _, f := range e.Findings {
 			findings = append(findings, f.String())
 		}
@@ -290,6 +293,56 @@ func readFile(t testing.TB, name string) []byte {
 }
 
 func file2(name string, content []byte) file { return file{name, string(content)} }
+
+// What was deleted is found on pages that are free now, says that it is inferred,
+// and is what was there once, also where pages were used again.
+func TestSQLiteDeleted(t *testing.T) {
+	table := "CREATE TABLE t" + plain
+	for name, tc := range map[string]struct {
+		statements []string
+		least      int // rows of 240
+	}{
+		"dropped":     {[]string{"DROP TABLE t"}, 200},
+		"emptied":     {[]string{"DELETE FROM t"}, 200},
+		"some":        {[]string{"DELETE FROM t WHERE id BETWEEN 50 AND 150"}, 40},
+		"used again":  {[]string{"DELETE FROM t WHERE id BETWEEN 50 AND 150", series("t", 40, 230), "DELETE FROM t WHERE id%2", series("t", 90, 70), "DELETE FROM t WHERE id>3"}, 20},
+		"overwritten": {[]string{"PRAGMA secure_delete=1", "DELETE FROM t"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, file := openSQL(t, "PRAGMA page_size=1024", "PRAGMA secure_delete=0", table, series("t", 240, 31))
+			ever := map[string]bool{}
+			for _, statement := range tc.statements {
+				for blob := range everBlobs(t, db) {
+					ever[blob] = true
+				}
+				run(t, db, statement)
+			}
+			rows := map[string]bool{}
+			expandFile(t, "test.db", readFile(t, file), nil, func(e *evidence.Entry) {
+				_, row, deleted := strings.Cut(string(e.Path), "!/$Deleted/")
+				if !deleted {
+					return
+				}
+				rows[strings.Split(row, ".")[0]] = true
+				if !ever[digest(e)] || len(e.Findings) != 1 || e.Findings[0].Code != tutela.FindingAssumed {
+					t.Errorf("never there, or without doubt: %s %s %v", e.Path, digest(e), e.Findings)
+				}
+			})
+			if t.Log(len(rows)); len(rows) < tc.least || tc.least == 0 && len(rows) > 0 {
+				t.Errorf("%d rows, want %d at least", len(rows), tc.least)
+			}
+		})
+	}
+}
+
+// everBlobs are the digests of all blobs that are there now.
+func everBlobs(t testing.TB, db *sql.DB) map[string]bool {
+	all := map[string]bool{}
+	for name := range blobs(t, db) {
+		all[name[strings.LastIndexByte(name, ' ')+1:]] = true
+	}
+	return all
+}
 
 // A journal that was not ended is told, one that was is not.
 func TestSQLiteJournal(t *testing.T) {

@@ -16,6 +16,7 @@ type payload struct {
 	local []byte
 	size  int64
 	first uint32 // page of the chain, 0 if there is none
+	free  bool   // of a deleted row: its pages are on the freelist
 
 	known int64 // pages of the chain that are known to be its own
 	// A value is looked for from the one before on: mark is the number of a
@@ -35,6 +36,13 @@ func (p *payload) own(k int64, page uint32) error {
 	}
 	if page == 0 {
 		return errShort
+	}
+	if p.free {
+		if err := p.d.takeFree(page); err != nil {
+			return err
+		}
+		p.known = k + 1
+		return nil
 	}
 	if err := p.d.take(page); err != nil {
 		// Which of two rows a page belongs to is not known, and the other may

@@ -3,8 +3,8 @@
 // SQL.
 //
 // Call [OpenLog] on the write-ahead log, if there is one, then [Open]; go
-// through [Database.Tables], and with [Database.Rows] through the rows of each.
-// A [Value] can be read while its row is visited. The document is "Database File
+// through [Database.Tables], and with [Database.Rows] through the rows of each,
+// then through what is left of others with [Database.Deleted]. A [Value] can be read while its row is visited. The document is "Database File
 // Format" (https://sqlite.org/fileformat2.html), whose section numbers stand in
 // the comments.
 //
@@ -19,8 +19,8 @@
 // Not promised: that pages are what was written, for the format has no checksums
 // outside the log; and that names are right where CREATE TABLE cannot be
 // understood, for then columns are numbered. Not read: what was deleted and lies
-// in free pages and free blocks, pages that the log replaces, earlier frames of
-// the log, rollback journals, and indexes.
+// in free blocks of pages that are in use, or on free pages in pieces; pages that
+// the log replaces, earlier frames of the log, rollback journals, and indexes.
 package sqlite
 
 import (
@@ -58,7 +58,10 @@ type Database struct {
 	pages    uint32
 	encoding uint32
 	used     pageSet // by the freelist, the trees and the chains met so far
-	tell     func(error)
+	free     pageSet // the leaves of the freelist: its trunks are written over
+	// recovered are those of them that chains of deleted rows have.
+	recovered pageSet
+	tell      func(error)
 }
 
 // PageSize is the size of a database's pages by its first bytes, 0 if that
@@ -139,9 +142,12 @@ func (d *Database) freelist(trunk uint32) {
 			return
 		}
 		for i := range leaves {
-			if err := d.take(binary.BigEndian.Uint32(b[8+4*i:])); err != nil {
+			leaf := binary.BigEndian.Uint32(b[8+4*i:])
+			if err := d.take(leaf); err != nil {
 				d.tell(fmt.Errorf("the freelist: %w", err))
+				continue
 			}
+			d.free.add(leaf)
 		}
 		trunk = binary.BigEndian.Uint32(b)
 	}
