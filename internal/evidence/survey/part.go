@@ -48,8 +48,8 @@ func (p *part) open(options Options, only string) {
 	case !errors.Is(err, evidence.ErrNotThis):
 		p.FileSystem = cmp.Or(nameOnly(p.src), "unknown")
 		p.find(codeOf(err), err.Error())
-	default:
-		p.name()
+	case only == "":
+		p.name(options)
 	}
 }
 
@@ -59,10 +59,16 @@ func nameOnly(src evidence.Source) string {
 }
 
 // name names what no reader knows.
-func (p *part) name() {
+func (p *part) name(options Options) {
 	name, err := recognise(p.src)
 	if err != nil {
 		p.find(tutela.FindingReadError, err.Error())
+	}
+	if name == "" && p.unlockRemains(options.Keys) {
+		if !p.sealed {
+			p.open(options, "")
+		}
+		return
 	}
 	if name == "" {
 		p.FileSystem = "unknown"

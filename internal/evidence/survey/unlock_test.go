@@ -75,6 +75,21 @@ func TestUnlocked(t *testing.T) {
 	}
 }
 
+// A volume whose header was wiped is opened by the copy of it.
+func TestWipedHeader(t *testing.T) {
+	volume := gunzipped(t, "../unlock/luks/testdata/fat.luks2.gz")
+	clear(volume[:16<<10])
+	disk := write(t, "disk.dd", onDisk(volume))
+	all := list(t, opened(t, Options{Keys: evidence.Keys{Passphrases: []string{"open sesame"}}}, disk))
+	if want := "1|volume / 1179648 unlocked backup-table"; outline(all[0]) != want || outline(all[1]) != "1|file /notes.txt 29" {
+		t.Errorf("%q, want %q first", outlines(all), want)
+	}
+	sealed := list(t, opened(t, Options{}, disk))
+	if want := "1|volume / 1179648 encrypted"; outline(sealed[0]) != want {
+		t.Errorf("%q, want %q", outlines(sealed), want)
+	}
+}
+
 // A volume of noise is called one, a partition and a whole image alike.
 func TestNoiseLooksEncrypted(t *testing.T) {
 	noise := make([]byte, 2<<20)

@@ -34,7 +34,7 @@ type Unlocked struct {
 func Volume(src evidence.Source, keys evidence.Keys) (*Unlocked, error) {
 	l, err := luks.Open(src, keys)
 	if err == nil {
-		return &Unlocked{l.Source, l.Format, l.How, l.Notes}, nil
+		return ofLUKS(l), nil
 	}
 	if !errors.Is(err, evidence.ErrNotThis) {
 		return nil, err
@@ -45,3 +45,16 @@ func Volume(src evidence.Source, keys evidence.Keys) (*Unlocked, error) {
 	}
 	return &Unlocked{b.Source, "bitlocker", b.How, b.Notes}, nil
 }
+
+// Remains is Volume for what has lost its header and keeps a copy of it: a volume
+// of LUKS2 whose beginning was wiped. The copy outlives a new file system, so ask
+// only where nothing else is recognised.
+func Remains(src evidence.Source, keys evidence.Keys) (*Unlocked, error) {
+	l, err := luks.OpenCopy(src, keys)
+	if err != nil {
+		return nil, err
+	}
+	return ofLUKS(l), nil
+}
+
+func ofLUKS(l *luks.Opened) *Unlocked { return &Unlocked{l.Source, l.Format, l.How, l.Notes} }

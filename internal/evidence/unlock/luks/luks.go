@@ -16,8 +16,7 @@
 //
 // Not promised, each refused by name: other ciphers, integrity (dm-integrity),
 // a re-encryption that has not ended, keys of tokens and hardware, headers that
-// lie apart from their volume. A volume whose first header has lost its magic is
-// not recognised.
+// lie apart from their volume.
 package luks
 
 import (
@@ -67,6 +66,17 @@ func open(src evidence.Source, keys evidence.Keys, most cost) (*Opened, error) {
 		return nil, fmt.Errorf("%s: %w", v.format, err)
 	}
 	return v.open(src, keys, most)
+}
+
+// OpenCopy is Open for a volume of version 2 whose header has gone, magic and all,
+// and whose copy of it has not. A copy outlives a new file system too: ask only
+// where nothing else is recognised.
+func OpenCopy(src evidence.Source, keys evidence.Keys) (*Opened, error) {
+	v, err := readCopy(src)
+	if err != nil {
+		return nil, fmt.Errorf("luks2: %w", err)
+	}
+	return v.open(src, keys, usual)
 }
 
 // volume is what both versions of the header say.

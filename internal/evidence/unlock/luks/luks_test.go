@@ -129,6 +129,20 @@ func TestSecondHeader(t *testing.T) {
 	}
 }
 
+func TestOpenCopy(t *testing.T) {
+	b := usual2().version2(t)
+	clear(b[:16<<10])
+	o, err := OpenCopy(evidencetest.Source(b), with(passphrase))
+	if err != nil || len(o.Notes) != 1 || o.Notes[0] != "the header is gone: its copy at 16384 was used" {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	evidencetest.SameDisk(t, o.Source, usual2().plain)
+	b[20<<10]++
+	if _, err := OpenCopy(evidencetest.Source(b), with(passphrase)); !errors.Is(err, evidence.ErrNotThis) {
+		t.Errorf("with a bad copy: %v", err)
+	}
+}
+
 // What is not read is refused by name, before a key is derived.
 func TestRefused(t *testing.T) {
 	part := func(m map[string]any, path ...string) map[string]any {

@@ -55,6 +55,18 @@ func readVersion2(src evidence.Source) (v volume, err error) {
 	return v, v.parse(src, best.json)
 }
 
+// readCopy reads the copy of a header that has gone.
+func readCopy(src evidence.Source) (v volume, err error) {
+	for _, at := range copies(0) {
+		if h, _, _ := readHeader2(src, at, magic2Copy); h != nil {
+			v.format = "luks2"
+			v.notes = append(v.notes, fmt.Sprintf("the header is gone: its copy at %d was used", at))
+			return v, v.parse(src, h.json)
+		}
+	}
+	return v, evidence.ErrNotThis
+}
+
 // copies are the places where the second header may lie, in bytes: behind the
 // first where that says its size, at each of those that the specification allows
 // where it cannot be trusted.
