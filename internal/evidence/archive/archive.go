@@ -43,10 +43,11 @@
 // joined: each lists what it has whole. Self-extracting archives are not
 // detected, nor are the previews in the summary of an Office file looked for.
 // Of SQLite databases, deleted rows are read where they lie whole on free pages;
-// rollback journals are not, which is told; a log beside a database is read in folders, on volumes, in zip and in
-// tar, and elsewhere it is told that it was not looked for. Of iOS backups, what
-// is encrypted stays so, and those in archives are listed without content: the
-// files are members there under the names that the backup gave them.
+// rollback journals are not, which is told; a log beside a database is read in
+// folders, on volumes, in zip and in tar, and elsewhere it is told that it was
+// not looked for. Of iOS backups, what is encrypted stays so, and those in
+// archives are listed without content: the files are members there under the
+// names that the backup gave them.
 package archive
 
 import (
