@@ -24,6 +24,9 @@
 // here; "looks encrypted" is a finding for a person to follow, not a verdict. What
 // was overwritten with random bytes cannot be told from what is encrypted, and
 // the finding says so. Below 150 it is a counter or a table, not a cipher.
+//
+// Not promised: a volume that was made by a quick format, or lies in a sparse
+// file, is noise only where something was written to it; it is not recognised.
 package encrypted
 
 import "math"
