@@ -18,7 +18,7 @@ const (
 	// even is how many different bytes an even picture has at most in as many.
 	even = 32
 	// mostScans of a progressive picture. Encoders make about ten.
-	mostScans = 256
+	mostScans = 100
 )
 
 // Markers, of which the first byte is always 0xff.

@@ -103,7 +103,7 @@ func (j *jpegWalk) codes() bool {
 func (j *jpegWalk) follow(b *bitReader) bool {
 	restart := byte(0)
 	left, units := j.restarts, j.units()
-	j.v.took(units / 16) // units that cost no bits cost time
+	j.v.took(units / 4) // units that cost no bits cost time
 	for n := range units {
 		if !j.unit(b, n, units) {
 			return false
