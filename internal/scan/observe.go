@@ -146,7 +146,7 @@ func (r *reading) decide(head []byte) {
 	if r.wants = r.o.profile.wants(r.mime, head); r.wants != 0 && r.entry.Size <= keepBytes {
 		r.keep = make([]byte, 0, max(r.entry.Size, 0))
 	}
-	if r.mime == untyped && r.entry.Kind == tutela.File && r.entry.State != tutela.Slack {
+	if r.mime == untyped && r.entry.Kind == tutela.File && r.entry.State != tutela.Slack && encrypted.Possible(r.entry.Size) {
 		r.sealed = new(encrypted.Content)
 	}
 }

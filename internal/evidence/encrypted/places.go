@@ -118,10 +118,13 @@ func windowAt(at int64) int64 {
 	return math.MaxInt64
 }
 
-// Verdict judges what was seen of a content of size bytes. Encrypted containers
-// are whole sectors of 512 bytes long. detail is for a finding.
+// Possible reports whether a content of size bytes could be judged at all;
+// encrypted containers are whole sectors of 512 bytes long. -1 is not known yet.
+func Possible(size int64) bool { return size == -1 || size >= MinSize && size%512 == 0 }
+
+// Verdict judges what was seen of a content of size bytes. detail is for a finding.
 func (c *Content) Verdict(size int64) (detail string, ok bool) {
-	if size < MinSize || size%512 != 0 || c.at < size {
+	if !Possible(size) || c.at < size {
 		return "", false
 	}
 	return c.places.verdict(size)

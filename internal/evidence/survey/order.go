@@ -3,6 +3,7 @@ package survey
 import (
 	"bytes"
 	"slices"
+	"sync"
 
 	"tutela/internal/evidence"
 )
@@ -39,7 +40,7 @@ func inOrder(visit func(*evidence.Entry) error, walk func(visit func(*evidence.E
 type entries []*evidence.Entry
 
 func (w entries) visit(visit func(*evidence.Entry) error) error {
-	w.introduce()
+	slices.Clone(w).introduce() // in the order in which they came
 	slices.SortStableFunc(w, func(a, b *evidence.Entry) int { return int(min(max(begins(a)-begins(b), -1), 1)) })
 	for _, e := range w {
 		if err := visit(e); err != nil {
@@ -58,16 +59,24 @@ func begins(e *evidence.Entry) int64 {
 }
 
 // introduce lets each entry find the others of its window that lie beside it or
-// below its folder.
+// below its folder. Few ask: the places are sorted out when the first does.
 func (w entries) introduce() {
+	places := sync.OnceValue(w.places)
+	for _, e := range w {
+		e.Beside = func(name string) *evidence.Entry {
+			folder := e.Path[:bytes.LastIndexByte(e.Path, '/')+1]
+			return places()[string(folder)+name]
+		}
+	}
+}
+
+// places are the entries by their path; of two with the same the first.
+func (w entries) places() map[string]*evidence.Entry {
 	places := make(map[string]*evidence.Entry, len(w))
 	for _, e := range w {
 		if places[string(e.Path)] == nil {
 			places[string(e.Path)] = e
 		}
 	}
-	for _, e := range w {
-		folder := e.Path[:bytes.LastIndexByte(e.Path, '/')+1]
-		e.Beside = func(name string) *evidence.Entry { return places[string(folder)+name] }
-	}
+	return places
 }
