@@ -2,15 +2,21 @@ package s3
 
 import "sync"
 
+// A file system is read in pieces of some KiB, and each request costs the way to
+// the store and back: so more is asked for than is wanted. How much depends on
+// how the object is read.
 const (
-	// blockSize is how much is asked for at once, in bytes, at multiples of
-	// itself: a file system is read in pieces of some KiB, and each request
-	// costs the way to the store and back.
+	// pieceSize is what is asked for where a reader jumps about, in bytes, at
+	// multiples of itself, and pieces how many are kept: 16 MiB. Structures lie
+	// far apart, and what is between them is not wanted.
+	pieceSize = 256 << 10
+	pieces    = 64
+	// blockSize is what is asked for where a reader goes forward, and held how
+	// many blocks the files of a storage keep together: 128 MiB.
 	blockSize = 8 << 20
-	// held is how many blocks the files of a storage keep together: 128 MiB.
-	held = 16
-	// ahead is how many blocks are asked for, side by side, before a reader
-	// that goes forward needs them.
+	held      = 16
+	// ahead is how many blocks are asked for, side by side, before they are
+	// needed.
 	ahead = 3
 )
 
@@ -34,20 +40,31 @@ type block struct {
 	taken bool   // by a reader, not only asked for ahead of one
 }
 
-// cache keeps the blocks that were used last, of all files of a storage.
+// cache keeps the blocks of one size that were used last, of all files of a
+// storage.
 type cache struct {
-	load func(v version, b []byte, off int64) error
+	load  func(v version, b []byte, off int64) error
+	size  int64 // of a block, in bytes
+	held  int   // blocks that are kept
+	ahead int64 // blocks
 
 	mu     sync.Mutex
 	blocks map[place]*block
-	spare  [][]byte // of blockSize, not in use
+	spare  [][]byte // of a whole block, not in use
 	turn   uint64
 	ended  bool
 	work   sync.WaitGroup // requests under way
 }
 
-func newCache(load func(version, []byte, int64) error) *cache {
-	return &cache{load: load, blocks: make(map[place]*block)}
+func newCache(load func(version, []byte, int64) error, size int64, held int, ahead int64) *cache {
+	return &cache{load: load, size: size, held: held, ahead: ahead, blocks: make(map[place]*block)}
+}
+
+// has reports whether the block at p is there, or on its way.
+func (c *cache) has(p place) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.blocks[p] != nil
 }
 
 // take holds the block at p for a reader, who must give it back, and asks for
@@ -63,7 +80,7 @@ func (c *cache) take(p place) *block {
 	b.users++
 	b.last, b.taken = c.turn, true
 	if before := c.blocks[place{p.version, p.index - 1}]; before != nil && before.taken {
-		for i := int64(1); i <= ahead && p.index+i < p.blocks() && c.room(); i++ {
+		for i := int64(1); i <= c.ahead && (p.index+i)*c.size < p.version.size && c.room(); i++ {
 			c.at(place{p.version, p.index + i})
 		}
 	}
@@ -79,7 +96,7 @@ func (c *cache) at(p place) *block {
 	c.evict()
 	b = &block{ready: make(chan struct{}), users: 1, last: c.turn}
 	c.blocks[p] = b
-	if n := len(c.spare); n > 0 && p.lengthOf(p.index) == blockSize {
+	if n := len(c.spare); n > 0 && p.lengthOf(p.index, c.size) == c.size {
 		b.bytes, c.spare = c.spare[n-1], c.spare[:n-1]
 	}
 	c.work.Go(func() { c.fill(p, b) })
@@ -88,9 +105,9 @@ func (c *cache) at(p place) *block {
 
 func (c *cache) fill(p place, b *block) {
 	if b.bytes == nil {
-		b.bytes = make([]byte, p.lengthOf(p.index))
+		b.bytes = make([]byte, p.lengthOf(p.index, c.size))
 	}
-	b.err = c.load(p.version, b.bytes, p.index*blockSize)
+	b.err = c.load(p.version, b.bytes, p.index*c.size)
 	close(b.ready)
 	c.give(p, b)
 }
@@ -107,7 +124,7 @@ func (c *cache) give(p place, b *block) {
 
 // evict makes room for one more block, if there is one that nobody uses.
 func (c *cache) evict() {
-	for len(c.blocks) >= held {
+	for len(c.blocks) >= c.held {
 		p, b := c.oldest()
 		if b == nil {
 			return // every block is in use: readers are many
@@ -130,7 +147,7 @@ func (c *cache) forget(p place, b *block) {
 	if c.blocks[p] == b {
 		delete(c.blocks, p)
 	}
-	if len(b.bytes) == blockSize && len(c.spare) < ahead {
+	if int64(len(b.bytes)) == c.size && len(c.spare) < ahead {
 		c.spare = append(c.spare, b.bytes)
 	}
 	b.bytes = nil
@@ -144,7 +161,7 @@ func (c *cache) room() bool {
 			busy++
 		}
 	}
-	return busy < held/2
+	return busy < c.held/2
 }
 
 // end waits until nothing is under way and lets nothing begin.

@@ -18,11 +18,9 @@ type version struct {
 	modified string // RFC 3339; "" where there is an ETag
 }
 
-// blocks is how many the object has.
-func (v version) blocks() int64 { return (v.size + blockSize - 1) / blockSize }
-
-// lengthOf is how many bytes a block has: only the last has fewer than the others.
-func (v version) lengthOf(index int64) int64 { return min(blockSize, v.size-index*blockSize) }
+// lengthOf is how many bytes a block has, of those that size bytes each make: only
+// the last has fewer.
+func (v version) lengthOf(index, size int64) int64 { return min(size, v.size-index*size) }
 
 // file is an opened object.
 type file struct {
@@ -68,13 +66,14 @@ func (f *file) piece(p []byte, off int64) (int, error) {
 	if f.closed.Load() {
 		return 0, fmt.Errorf("read %s: %w", f.name, fs.ErrClosed)
 	}
-	at, within := place{f.version, off / blockSize}, off%blockSize
-	p = p[:min(int64(len(p)), f.version.lengthOf(at.index)-within)]
-	b := f.storage.cache.take(at)
+	c := f.cacheFor(off)
+	at, within := place{f.version, off / c.size}, off%c.size
+	p = p[:min(int64(len(p)), f.version.lengthOf(at.index, c.size)-within)]
+	b := c.take(at)
 	if b == nil {
 		return 0, fmt.Errorf("read %s: %w", f.name, fs.ErrClosed)
 	}
-	defer f.storage.cache.give(at, b)
+	defer c.give(at, b)
 	<-b.ready // in bounded time, and at once when the context ends
 	if b.err == nil {
 		return copy(p, b.bytes[within:]), nil
@@ -84,4 +83,21 @@ func (f *file) piece(p []byte, off int64) (int, error) {
 	}
 	run := tutela.Run{Offset: off, Length: int64(len(p))}
 	return 0, &evidence.ReadError{Run: run, Err: fmt.Errorf("read %s: %d bytes at %d: %w", f.name, run.Length, run.Offset, b.err)}
+}
+
+// cacheFor decides how much is asked for at off: a block where it is there
+// already or where what lies before it was read, else a piece.
+func (f *file) cacheFor(off int64) *cache {
+	blocks, pieces := f.storage.blocks, f.storage.pieces
+	block, piece := place{f.version, off / blockSize}, place{f.version, off / pieceSize}
+	before := func(p place) place { return place{p.version, p.index - 1} }
+	switch {
+	case blocks.has(block):
+		return blocks
+	case pieces.has(piece):
+		return pieces
+	case blocks.has(before(block)) || pieces.has(before(piece)):
+		return blocks
+	}
+	return pieces
 }

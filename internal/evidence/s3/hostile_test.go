@@ -8,7 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -103,34 +105,47 @@ func TestTriedAgain(t *testing.T) {
 	}
 }
 
-// The store is asked once for a stretch, and ahead of a reader that goes forward.
+// A reader that jumps about is given pieces, one that goes forward blocks, and
+// those ahead of it; the store is asked once for each.
 func TestReadAhead(t *testing.T) {
 	content := noise(8 * blockSize)
-	var asked [8]atomic.Int64
+	var mu sync.Mutex
+	var asked []string
 	st := badServer(t, len(content), func(w http.ResponseWriter, r *http.Request) {
 		var from, to int
 		fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to)
-		asked[from/blockSize].Add(1)
+		mu.Lock()
+		asked = append(asked, fmt.Sprintf("%d KiB at %d", (to+1-from)>>10, from>>10))
+		mu.Unlock()
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(content)))
 		w.WriteHeader(http.StatusPartialContent)
 		w.Write(content[from : to+1])
 	})
 	f := mustOpen(t, st, "x")
 	b := make([]byte, 64<<10)
-	read := func(off int64) {
-		t.Helper()
+	for _, c := range []struct {
+		at    int64 // KiB
+		wants []string
+	}{
+		{0, []string{"256 KiB at 0"}},
+		{100, nil},
+		{5 * 8192, []string{"256 KiB at 40960"}},
+		{300, []string{"8192 KiB at 0"}}, // goes forward
+		{900, nil},
+		{8192, []string{"8192 KiB at 16384", "8192 KiB at 24576", "8192 KiB at 32768", "8192 KiB at 8192"}},
+		{2 * 8192, []string{"8192 KiB at 40960"}}, // the third ahead; the others are on their way
+		{5 * 8192, nil},
+		{6*8192 + 700, []string{"8192 KiB at 49152", "8192 KiB at 57344"}},
+	} {
+		asked = nil
+		off := c.at << 10
 		if n, err := f.ReadAt(b, off); err != nil || !bytes.Equal(b[:n], content[off:off+int64(n)]) {
 			t.Fatal(err)
 		}
-	}
-	read(0)
-	read(100 << 10)
-	read(5 * blockSize)
-	read(blockSize) // behind a block that was read: those after it are asked for
-	st.cache.work.Wait()
-	for i, want := range []int64{1, 1, 1, 1, 1, 1, 0, 0} {
-		if got := asked[i].Load(); got != want {
-			t.Errorf("block %d was asked for %d times, want %d", i, got, want)
+		st.blocks.work.Wait()
+		slices.Sort(asked)
+		if !slices.Equal(asked, c.wants) {
+			t.Errorf("reading at %d KiB asked for %q, want %q", c.at, asked, c.wants)
 		}
 	}
 }

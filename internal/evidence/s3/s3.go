@@ -114,7 +114,8 @@ func ParseURL(location string) (f Folder, name string, err error) {
 type Storage struct {
 	folder Folder
 	client *client
-	cache  *cache // of all files
+	blocks *cache // of all files
+	pieces *cache // of all files
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -130,14 +131,18 @@ func Open(ctx context.Context, folder Folder, options Options) (*Storage, error)
 		cancel()
 		return nil, fmt.Errorf("open the object store: %w", err)
 	}
-	return &Storage{folder: folder, client: c, cache: newCache(c.fetch), ctx: ctx, cancel: cancel}, nil
+	return &Storage{
+		folder: folder, client: c, ctx: ctx, cancel: cancel,
+		blocks: newCache(c.fetch, blockSize, held, ahead), pieces: newCache(c.fetch, pieceSize, pieces, 0),
+	}, nil
 }
 
 // Close ends the requests that are under way and waits for their end. No file of
 // the storage can be read afterwards.
 func (s *Storage) Close() error {
 	s.cancel()
-	s.cache.end()
+	s.blocks.end()
+	s.pieces.end()
 	s.client.transport.CloseIdleConnections()
 	return nil
 }
