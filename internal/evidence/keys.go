@@ -11,8 +11,9 @@ import (
 // a finding. The zero value opens nothing.
 type Keys struct {
 	// Passphrases are tried, in their order, as UTF-8 without a line end: for
-	// LUKS, zip and 7z. Each costs a key derivation, which formats make slow:
-	// this is for keys that are known, not for lists to guess from.
+	// LUKS, BitLocker, archives and documents. Each costs a key derivation,
+	// which formats make slow: this is for keys that are known, not for lists
+	// to guess from.
 	Passphrases []string
 	// RecoveryKeys are BitLocker recovery passwords: eight groups of six
 	// digits.

@@ -157,9 +157,10 @@ func TestPartial(t *testing.T) {
 func TestRefused(t *testing.T) {
 	good, _ := usual().volume()
 	for want, damage := range map[string]func(b []byte){
-		"encryption on write":      func(b []byte) { copy(b[160:], identifierOnUse) },
-		"metadata of version 3":    func(b []byte) { b[copiesAt[0]+10] = 3 },
-		"encryption method 0x8006": func(b []byte) { b[copiesAt[0]+blockHeaderBytes+36] = 6; mend(b, copiesAt[0]) },
+		"encryption on write":         func(b []byte) { copy(b[160:], identifierOnUse) },
+		"metadata of version 3":       func(b []byte) { b[copiesAt[0]+10] = 3 },
+		"0 bytes of it are encrypted": func(b []byte) { clear(b[copiesAt[0]+16 : copiesAt[0]+24]); mend(b, copiesAt[0]) },
+		"encryption method 0x8006":    func(b []byte) { b[copiesAt[0]+blockHeaderBytes+36] = 6; mend(b, copiesAt[0]) },
 	} {
 		b := bytes.Clone(good)
 		damage(b)
@@ -319,4 +320,27 @@ func FuzzOpen(f *testing.F) {
 		mend(b, copiesAt[0])
 		hostile(t, b)
 	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	for method := uint16(0x8000); method <= 0x8005; method++ {
+		b.Run(fmt.Sprintf("%#x", method), func(b *testing.B) {
+			s := usual()
+			s.method, s.plain = method, make([]byte, 16<<20)
+			volume, _ := s.volume()
+			o, err := open(evidencetest.Source(volume), passwords(password), few)
+			if err != nil {
+				b.Fatal(err)
+			}
+			buf := make([]byte, 1<<20)
+			b.SetBytes(int64(len(volume)))
+			for b.Loop() {
+				for at := int64(0); at < o.Source.Size(); at += int64(len(buf)) {
+					if _, err := o.Source.ReadAt(buf, at); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
 }

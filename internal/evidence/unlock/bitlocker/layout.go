@@ -33,6 +33,9 @@ func (m *metadata) layout(src evidence.Source, h header) (l sector.Layout, err e
 	if m.method < 0x8000 || m.method > 0x8005 {
 		return l, fmt.Errorf("encryption method %#04x: %w", m.method, evidence.ErrUnsupported)
 	}
+	if m.version != 1 && m.encrypted <= 0 {
+		return l, fmt.Errorf("it says that %d bytes of it are encrypted: %w", m.encrypted, evidence.ErrUnsupported)
+	}
 	patches, err := m.patches(h, src.Size())
 	if err != nil {
 		return l, err
@@ -132,7 +135,7 @@ func (m *metadata) between(from, to, sectorSize int64) []sector.Piece {
 		return nil
 	}
 	end := to
-	if m.version != 1 && m.encrypted > 0 {
+	if m.version != 1 {
 		end = min(max(from, m.encrypted&^(sectorSize-1)), to)
 	}
 	return []sector.Piece{
