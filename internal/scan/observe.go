@@ -143,10 +143,13 @@ const untyped = "application/octet-stream"
 // of it.
 func (r *reading) decide(head []byte) {
 	r.mime = digest.Type(head)
+	if r.entry.State == tutela.Slack {
+		return // what begins there is carved, as a file of its own
+	}
 	if r.wants = r.o.profile.wants(r.mime, head); r.wants != 0 && r.entry.Size <= keepBytes {
 		r.keep = make([]byte, 0, max(r.entry.Size, 0))
 	}
-	if r.mime == untyped && r.entry.Kind == tutela.File && r.entry.State != tutela.Slack && encrypted.Possible(r.entry.Size) {
+	if r.mime == untyped && r.entry.Kind == tutela.File && encrypted.Possible(r.entry.Size) {
 		r.sealed = new(encrypted.Content)
 	}
 }
