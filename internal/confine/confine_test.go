@@ -77,7 +77,8 @@ func (w *wicked) misbehave(visit func(*evidence.Entry) error) error {
 	case "panic":
 		panic("within the reader")
 	case "hang":
-		for {
+		for n := 0; ; n++ {
+			w.good = n
 		}
 	case "read-for-ever":
 		b := make([]byte, 1<<20)
@@ -85,13 +86,8 @@ func (w *wicked) misbehave(visit func(*evidence.Entry) error) error {
 			w.src.ReadAt(b, 0)
 		}
 	case "memory":
-		var all [][]byte
-		for {
-			b := make([]byte, 16<<20)
-			for i := range b {
-				b[i] = byte(i)
-			}
-			all = append(all, b)
+		for b := []byte(w.what); ; {
+			b = append(b, b...)
 		}
 	case "file":
 		return tell(os.WriteFile(os.TempDir()+"/tutela-wicked", []byte("x"), 0o600))
