@@ -61,6 +61,7 @@ var formats = []format{
 	{"tnef", []string{tnefMagic}, nil, (*listing).tnef},
 	{"mbox", []string{mboxFrom}, isMbox, (*listing).mbox},
 	{"mail", nil, isMail, (*listing).message},
+	{"pst", []string{pst.Magic}, nil, (*listing).outlook},
 	{"tar", nil, isTarHeader, (*listing).tar}, // no magic in all of them: the last
 }
 

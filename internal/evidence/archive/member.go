@@ -26,6 +26,8 @@ type member struct {
 	// content itself where it lies in the archive as it is.
 	open   func() (io.ReadCloser, error)
 	random *io.SectionReader
+	// leaf says that nothing is looked for in the content.
+	leaf bool
 	// outside says that the content is another file of the exhibit, which
 	// does not count as expanded.
 	outside bool
@@ -69,7 +71,7 @@ func (l *listing) member(m *member) error {
 	defer o.close()
 	e.Open = o.open
 	switch inside := detect(l.formats, o.peek()); {
-	case inside.list == nil:
+	case inside.list == nil || m.leaf:
 		return l.visit(e)
 	case l.spent != nil:
 		return l.visit(e)
