@@ -80,9 +80,10 @@ type Entry struct {
 	// the file system gave it. Most readers have one stretch or none.
 	Slack []tutela.Run
 
-	// Beside finds another entry by its path from the folder of this one
-	// ("photo.db-wal"), if the walk came by both at about the same time; nil
-	// if not. Package survey sets it; it may be nil.
+	// Beside finds another file by its path from the folder of this one
+	// ("photo.db-wal"); nil if it finds none. A reader that can look anywhere
+	// sets it; for the others package survey does, which knows those that the
+	// walk came by at about the same time. It may be nil.
 	Beside func(name string) *Entry
 
 	// Open begins to read the content. It is nil when there is none to read

@@ -95,7 +95,7 @@ func (f *Folder) Close() error { return f.top.end() }
 // Walk visits every entry. The limits do not bind it: the operating system
 // vouches for what it lists.
 func (f *Folder) Walk(ctx context.Context, _ evidence.Limits, visit func(*evidence.Entry) error) error {
-	w := &walker{ctx: ctx, visit: visit, chain: f.Chain()}
+	w := &walker{ctx: ctx, visit: visit, chain: f.Chain(), alone: f.only != ""}
 	defer w.releaseAll()
 	if f.only != "" {
 		return w.names(w.push(f.top), nil, []string{f.only})

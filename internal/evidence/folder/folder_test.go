@@ -368,3 +368,55 @@ func BenchmarkWalk(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*files*folders/b.Elapsed().Seconds(), "entries/s")
 }
+
+// TestBeside finds what lies beside and below, and nothing else.
+func TestBeside(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{"a/db": "1", "a/db-wal": "22", "a/ab/abcd": "333", "outside": "4444"} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := Open(filepath.Join(dir, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var db *evidence.Entry
+	f.Walk(context.Background(), evidence.Limits{}, func(e *evidence.Entry) error {
+		if string(e.Path) == "/db" {
+			db = e
+		}
+		return nil
+	})
+	for path, size := range map[string]int64{"db-wal": 2, "ab/abcd": 3, "db": 1, "none": -1, "ab": -1, "ab/none": -1, "../outside": -1, "/db": -1, "": -1, "ab/../db": -1} {
+		e := db.Beside(path)
+		if (e == nil) != (size < 0) || e != nil && e.Size != size {
+			t.Errorf("beside %q: %+v, want %d bytes", path, e, size)
+			continue
+		}
+		if e == nil {
+			continue
+		}
+		c, err := e.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(c); int64(len(b)) != size || err != nil {
+			t.Errorf("%q holds %q, %v", path, b, err)
+		}
+		c.Close()
+	}
+	one, err := OpenOne(filepath.Join(dir, "a", "db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	one.Walk(context.Background(), evidence.Limits{}, func(e *evidence.Entry) error {
+		if e.Beside != nil {
+			t.Error("a single file can look about")
+		}
+		return nil
+	})
+}

@@ -26,6 +26,7 @@ type walker struct {
 	ctx   context.Context
 	visit func(*evidence.Entry) error
 	chain []tutela.Locator
+	alone bool // one file is listed, and those beside it are not what was asked for
 	way   []step
 }
 
@@ -137,7 +138,7 @@ func (w *walker) name(dir directory, n *node, path []byte, name string) error {
 	}
 	file := &file{node: n, name: name, listed: st}
 	e := w.entry(path, tutela.File)
-	e.Size, e.Times, e.Open = st.size, st.times, file.open
+	e.Size, e.Times, e.Open, e.Beside = st.size, st.times, file.open, w.beside(n)
 	return w.visit(e)
 }
 

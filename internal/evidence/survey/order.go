@@ -63,6 +63,9 @@ func begins(e *evidence.Entry) int64 {
 func (w entries) introduce() {
 	places := sync.OnceValue(w.places)
 	for _, e := range w {
+		if e.Beside != nil {
+			continue
+		}
 		e.Beside = func(name string) *evidence.Entry {
 			folder := e.Path[:bytes.LastIndexByte(e.Path, '/')+1]
 			return places()[string(folder)+name]
