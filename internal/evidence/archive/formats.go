@@ -7,6 +7,7 @@ import (
 
 	"tutela/internal/evidence/archive/compound"
 	"tutela/internal/evidence/archive/plist"
+	"tutela/internal/evidence/archive/pst"
 	"tutela/internal/evidence/archive/sqlite"
 )
 
@@ -51,17 +52,17 @@ var formats = []format{
 	{"compress", []string{"\x1f\x9d"}, isCompress, (*listing).compress},
 	{"lzma", []string{"\x5d\x00\x00"}, isLZMA, (*listing).lzma},
 	{"ab", []string{abMagic}, nil, (*listing).androidBackup},
+	{"jpeg", []string{"\xff\xd8\xff"}, hasThumbnail, (*listing).jpegFile},
+	{"tiff", []string{"II*\x00", "MM\x00*", "IIU\x00"}, nil, (*listing).tiffFile},
+	{"psd", []string{"8BPS\x00\x01"}, nil, (*listing).photoshopFile},
+	{"pst", []string{pst.Magic}, nil, (*listing).outlook},
+	{"tnef", []string{tnefMagic}, nil, (*listing).tnef},
+	{"mbox", []string{mboxFrom}, isMbox, (*listing).mbox},
+	{"mail", nil, isMail, (*listing).message},
 	{"pdf", nil, isPDF, (*listing).pdfFile},
 	{"sqlite", []string{sqlite.Magic}, nil, (*listing).database},
 	{"mbdb", []string{mbdbMagic}, nil, (*listing).manifestMBDB},
 	{"plist", []string{plist.Magic, "<?xml"}, isBackupPlist, (*listing).backupPlist},
-	{"jpeg", []string{"\xff\xd8\xff"}, hasThumbnail, (*listing).jpegFile},
-	{"tiff", []string{"II*\x00", "MM\x00*", "IIU\x00"}, nil, (*listing).tiffFile},
-	{"psd", []string{"8BPS\x00\x01"}, nil, (*listing).photoshopFile},
-	{"tnef", []string{tnefMagic}, nil, (*listing).tnef},
-	{"mbox", []string{mboxFrom}, isMbox, (*listing).mbox},
-	{"mail", nil, isMail, (*listing).message},
-	{"pst", []string{pst.Magic}, nil, (*listing).outlook},
 	{"tar", nil, isTarHeader, (*listing).tar}, // no magic in all of them: the last
 }
 
