@@ -3,7 +3,9 @@
 // ar and Debian packages, Android backups), compressed streams (gzip, bzip2, xz,
 // Zstandard, lz4, lzma, Unix compress), and what Office and Windows keep in OLE
 // compound files and thumbnail caches; the BLOBs of SQLite databases, and the files
-// of iOS backups, which their manifests list; all nested in one another.
+// of iOS backups, which their manifests list; pictures and files in PDF; mail
+// (messages, mbox, winmail.dat, Outlook's PST); and the smaller pictures in
+// pictures (JPEG, TIFF and camera raw, PSD); all nested in one another.
 //
 // Start with [Detect], which says from the first [HeadBytes] bytes whether there
 // is anything to expand, then [New] and [Expander.Expand].
@@ -48,6 +50,17 @@
 // not looked for. Of iOS backups, what is encrypted stays so, and those in
 // archives are listed without content: the files are members there under the
 // names that the backup gave them.
+//
+// Of PDF, pictures that have a format of their own come as they are; bare
+// samples are put into a PNG that is ours ("samples-7.png"), so that they can be
+// looked at and found again, and CMYK and the like come bare, which is told.
+// Objects that a later revision replaced are listed too ("picture-5@623.jpg").
+// Pictures written into a page's own content are not read. Thumbnails are those
+// that are JPEG; a JPEG file is opened only if its first [HeadBytes] bytes tell
+// of one. Of mail, what is before and behind the parts is passed over, S/MIME
+// and PGP stay as they are. Of Outlook, a message without text and attachments
+// is not told, compressed RTF comes as it is stored, and OST files since 2013
+// are not read, which is told.
 package archive
 
 import (

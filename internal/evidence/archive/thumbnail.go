@@ -354,7 +354,7 @@ func (l *listing) inners(all []inner) error {
 			continue
 		}
 		seen[p.at] = true
-		if !hasMagic(l.bytesAt(p.at, 3), "\xff\xd8\xff") {
+		if p.size < 3 || !hasMagic(l.bytesAt(p.at, 3), "\xff\xd8\xff") {
 			l.find(tutela.FindingDamaged, "%s: the %s at byte %d is no JPEG", l.format.name, p.name, p.at)
 			continue
 		}

@@ -37,7 +37,8 @@ func (f *File) load(number int64) (any, error) {
 	at, direct := f.at[number]
 	where, within := f.inside[number]
 	if within && (!direct || f.streams[where.stream].At > at) {
-		plain, err := f.unpacked(where.stream)
+		p, err := f.unpacked(where.stream)
+		plain := p.plain
 		if err != nil || where.at >= len(plain) {
 			return nil, err
 		}
@@ -105,10 +106,11 @@ func (f *File) index(stream int) error {
 	if err != nil {
 		return err
 	}
-	plain, err := f.unpacked(stream)
+	p, err := f.unpacked(stream)
 	if err != nil {
 		return err
 	}
+	plain, cut := p.plain, p.cut
 	first, _ := number(d["First"])
 	count, _ := number(d["N"])
 	head := lexer{b: plain[:max(0, min(first, int64(len(plain))))]}
@@ -120,7 +122,8 @@ func (f *File) index(stream int) error {
 		}
 		at += first
 		if at >= int64(len(plain)) {
-			continue
+			cut = errors.Join(cut, fmt.Errorf("object %d is not in it", n))
+			return cut
 		}
 		f.inside[n] = inside{stream, int(at)}
 		l := lexer{b: plain[at:min(int64(len(plain)), at+objectBytes)]}
@@ -129,40 +132,44 @@ func (f *File) index(stream int) error {
 			return err
 		}
 	}
-	return nil
+	return cut
 }
 
 // unpacked decodes an object stream, or remembers it. What comes before an error
 // of decoding stands.
-func (f *File) unpacked(stream int) ([]byte, error) {
+func (f *File) unpacked(stream int) (p pack, err error) {
 	for _, p := range f.packs {
 		if p.stream == stream {
-			return p.plain, nil
+			return p, nil
 		}
 	}
 	s := &f.streams[stream]
 	d, err := f.dict(s)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	r, last, err := f.decode(s, d)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	if last != "" {
-		return nil, fmt.Errorf("packed with %s", last)
+		return p, fmt.Errorf("packed with %s", last)
 	}
-	plain, err := io.ReadAll(io.LimitReader(r, packedBytes))
-	if over := f.options.Spend(int64(len(plain))); over != nil {
-		return nil, over
+	p = pack{stream: stream}
+	p.plain, p.cut = io.ReadAll(io.LimitReader(r, packedBytes))
+	if over := f.options.Spend(int64(len(p.plain))); over != nil {
+		return p, over
 	}
-	if len(plain) == 0 && err != nil {
-		return nil, err
+	if len(p.plain) == packedBytes {
+		p.cut = fmt.Errorf("only its first %d bytes were read", packedBytes)
 	}
-	if f.packs = append(f.packs, pack{stream, plain}); len(f.packs) > maxPacks {
+	if len(p.plain) == 0 && p.cut != nil {
+		return p, p.cut
+	}
+	if f.packs = append(f.packs, p); len(f.packs) > maxPacks {
 		f.packs = f.packs[1:]
 	}
-	return plain, nil
+	return p, nil
 }
 
 // FileInfo is what the file says of an embedded file.

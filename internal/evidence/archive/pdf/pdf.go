@@ -109,6 +109,7 @@ type inside struct {
 type pack struct {
 	stream int
 	plain  []byte
+	cut    error // why not all of it is there, nil if it is
 }
 
 // Open finds all objects. An error that wraps ErrEncrypted means that they are
