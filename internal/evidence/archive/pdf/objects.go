@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -122,8 +123,8 @@ func (f *File) index(stream int) error {
 		}
 		at += first
 		if at >= int64(len(plain)) {
-			cut = errors.Join(cut, fmt.Errorf("object %d is not in it", n))
-			return cut
+			cut = cmp.Or(cut, fmt.Errorf("object %d is not in it", n))
+			continue
 		}
 		f.inside[n] = inside{stream, int(at)}
 		l := lexer{b: plain[at:min(int64(len(plain)), at+objectBytes)]}
