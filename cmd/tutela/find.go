@@ -13,8 +13,8 @@ import (
 
 	"tutela"
 	"tutela/internal/catalog"
+	"tutela/internal/confine"
 	"tutela/internal/lab"
-	"tutela/internal/picture"
 	"tutela/internal/term"
 )
 
@@ -144,7 +144,12 @@ func nearHash(value string) (tutela.PDQ, error) {
 	if err != nil {
 		return tutela.PDQ{}, misuse("--near %s: neither 64 hexadecimal digits nor a file: %v", value, err)
 	}
-	p, err := picture.Perceptual(context.Background(), data, picture.Limits{})
+	host, err := confine.New(confine.Options{})
+	if err != nil {
+		return tutela.PDQ{}, err
+	}
+	defer host.Close()
+	p, err := host.Perceptual(context.Background(), data)
 	if err != nil {
 		return tutela.PDQ{}, fmt.Errorf("--near %s: %w", value, err)
 	}

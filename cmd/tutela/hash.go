@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"tutela"
+	"tutela/internal/confine"
 	"tutela/internal/digest"
 	"tutela/internal/picture"
 )
@@ -36,12 +37,18 @@ type hashLine struct {
 }
 
 func (c *hashCommand) Run(a *app) error {
+	host, err := confine.New(confine.Options{})
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	h := hashing{a, host}
 	unreadable := 0
 	elsewhere := newPlaces(a.ctx)
 	defer elsewhere.Close()
 	for _, path := range c.Path {
 		if isElsewhere(path) {
-			if err := hashStored(a, elsewhere, path); err != nil {
+			if err := h.stored(elsewhere, path); err != nil {
 				fmt.Fprintln(a.errs, "tutela: cannot hash:", err)
 				unreadable++
 			}
@@ -55,7 +62,7 @@ func (c *hashCommand) Run(a *app) error {
 				return nil
 			}
 			if err == nil {
-				err = hashOne(a, name)
+				err = h.file(name)
 			}
 			if err != nil {
 				fmt.Fprintln(a.errs, "tutela: cannot hash:", err)
@@ -73,7 +80,13 @@ func (c *hashCommand) Run(a *app) error {
 	return nil
 }
 
-func hashOne(a *app, name string) error {
+// hashing prints digests. Pictures are decoded in a process of their own.
+type hashing struct {
+	app  *app
+	host *confine.Host
+}
+
+func (h hashing) file(name string) error {
 	// Asked before it is opened: opening a pipe waits for a writer.
 	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
 		return cmp.Or(err, fmt.Errorf("%s: not a regular file", name))
@@ -83,11 +96,11 @@ func hashOne(a *app, name string) error {
 		return err
 	}
 	defer f.Close()
-	return hashContent(a, name, f, func() ([]byte, error) { return os.ReadFile(name) })
+	return h.content(name, f, func() ([]byte, error) { return os.ReadFile(name) })
 }
 
-// hashStored hashes a file that lies elsewhere, as it is there.
-func hashStored(a *app, elsewhere *places, path string) error {
+// stored hashes a file that lies elsewhere, as it is there.
+func (h hashing) stored(elsewhere *places, path string) error {
 	st, name, _, err := elsewhere.storage(path)
 	if err != nil {
 		return err
@@ -98,11 +111,11 @@ func hashStored(a *app, elsewhere *places, path string) error {
 	}
 	defer f.Close()
 	content := func() io.Reader { return io.NewSectionReader(f, 0, f.Size()) }
-	return hashContent(a, path, content(), func() ([]byte, error) { return io.ReadAll(content()) })
+	return h.content(path, content(), func() ([]byte, error) { return io.ReadAll(content()) })
 }
 
-// hashContent prints what it is and its digests; again reads it once more, whole.
-func hashContent(a *app, name string, f io.Reader, again func() ([]byte, error)) error {
+// content prints what it is and its digests; again reads it once more, whole.
+func (h hashing) content(name string, f io.Reader, again func() ([]byte, error)) error {
 	head := make([]byte, digest.TypeBytes)
 	n, err := io.ReadFull(f, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
@@ -117,9 +130,9 @@ func hashContent(a *app, name string, f io.Reader, again func() ([]byte, error))
 		MD5: sum.MD5.String(), SHA1: sum.SHA1.String(), SHA256: sum.SHA256.String(), MIME: digest.Type(head[:n]),
 	}
 	if picture.IsPicture(line.MIME) {
-		hashPicture(a, again, &line)
+		h.picture(again, &line)
 	}
-	return a.print(line, func(w io.Writer) {
+	return h.app.print(line, func(w io.Writer) {
 		fmt.Fprintln(w, line.Path)
 		facts(w, "  type", line.MIME, "  size", fmt.Sprintf("%d bytes", line.Size), "  md5", line.MD5, "  sha1", line.SHA1, "  sha256", line.SHA256)
 		if line.PDQ != nil {
@@ -131,21 +144,21 @@ func hashContent(a *app, name string, f io.Reader, again func() ([]byte, error))
 // pictureBytes is the largest picture file that is read into memory.
 const pictureBytes = 512 << 20
 
-// hashPicture adds the perceptual hash; that a picture cannot be decoded is
+// picture adds the perceptual hash; that a picture cannot be decoded is
 // said, and the digests stand all the same.
-func hashPicture(a *app, read func() ([]byte, error), line *hashLine) {
+func (h hashing) picture(read func() ([]byte, error), line *hashLine) {
 	if line.Size > pictureBytes {
-		fmt.Fprintf(a.errs, "tutela: %s: picture not decoded: %d bytes\n", line.Path, line.Size)
+		fmt.Fprintf(h.app.errs, "tutela: %s: picture not decoded: %d bytes\n", line.Path, line.Size)
 		return
 	}
 	data, err := read()
 	if err == nil {
 		var p tutela.Perceptual
-		if p, err = picture.Perceptual(a.ctx, data, picture.Limits{}); err == nil {
+		if p, err = h.host.Perceptual(h.app.ctx, data); err == nil {
 			hash := p.PDQ.String()
 			line.PDQ, line.Quality = &hash, &p.Quality
 			return
 		}
 	}
-	fmt.Fprintf(a.errs, "tutela: %s: %v\n", line.Path, err)
+	fmt.Fprintf(h.app.errs, "tutela: %s: %v\n", line.Path, err)
 }
