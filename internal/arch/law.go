@@ -78,7 +78,7 @@ var writers = []string{
 }
 
 // unconfined are decoders that hostile bytes can make ask for any amount of
-// memory: they run in the confined child only, which has no room yet.
+// memory: they may run in the confined child only, and nothing does so yet.
 var unconfined = []string{"golang.org/x/image/bmp", "golang.org/x/image/tiff", "github.com/gen2brain/heic"}
 
 // orderers may order work and never decide; deciders are what they must not
