@@ -164,7 +164,7 @@ func (c *scanCommand) summarise(a *app, start tutela.ScanStart, sum scan.Summary
 			fmt.Fprintf(w, "Next: tutela find --exhibit %s --match alert\n", tutela.ShellWord(start.Exhibit))
 		}
 		if sum.Unreadable > 0 {
-			fmt.Fprintf(w, "What could not be read: tutela find --exhibit %s --finding unreadable (or read-error, damaged, truncated, unsupported, encrypted, bomb, limit)\n", tutela.ShellWord(start.Exhibit))
+			fmt.Fprintf(w, "What could not be read: tutela find --exhibit %s --finding unreadable (or read-error, damaged, truncated, unsupported, encrypted, bomb, limit, crashed, stalled)\n", tutela.ShellWord(start.Exhibit))
 		}
 	})
 	if err == nil && sum.Unreadable > 0 {

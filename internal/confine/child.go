@@ -17,7 +17,7 @@ import (
 // What the parent asks of a child …
 const (
 	opOpen    = iota + 1 // kind, what it needs, source → file system, name
-	opWalk               // file system, walk, limits, entries to pass over → session
+	opWalk               // file system, walk, limits, entries to pass over, whether to be wary → session
 	opFree               // file system → session
 	opExpand             // archive → session
 	opNext               // session → items, and whether that was all

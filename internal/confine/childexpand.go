@@ -10,13 +10,13 @@ import (
 )
 
 func (c *child) expand(d *decoder) ([]byte, error) {
-	limits, keys, skip, src := d.limits(), d.keys(), d.int(), c.source(d)
+	limits, keys, skip, wary, src := d.limits(), d.keys(), d.int(), d.int() != 0, c.source(d)
 	parent := d.sent()
 	if err := d.end(); err != nil {
 		return nil, err
 	}
 	parent.entry.Beside = c.beside
-	s := newSession()
+	s := newSession(wary)
 	e := &expansion{session: s, skip: skip}
 	x := archive.New(archive.Options{Limits: limits, Spool: &childSpool{child: c}, Keys: keys})
 	go s.run(func(ctx context.Context, emit func([]byte) error) error {

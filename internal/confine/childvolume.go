@@ -63,13 +63,13 @@ func (c *child) open(d *decoder) ([]byte, error) {
 
 func (c *child) walk(d *decoder) ([]byte, error) {
 	m, err := thing[*mount](c, d.int())
-	walk, limits, skip := d.int(), d.limits(), d.int()
+	walk, limits, skip, wary := d.int(), d.limits(), d.int(), d.int() != 0
 	if err := errors.Join(err, d.end()); err != nil {
 		return nil, err
 	}
 	ready := m.openers(walk)
 	ready.use(limits)
-	s := newSession()
+	s := newSession(wary)
 	go s.run(func(ctx context.Context, emit func([]byte) error) error {
 		number := int64(0)
 		return m.fs.Walk(ctx, limits, func(e *evidence.Entry) error {
@@ -103,7 +103,7 @@ func (c *child) free(d *decoder) ([]byte, error) {
 	if !ok {
 		return nil, errGarbled
 	}
-	s := newSession()
+	s := newSession(false)
 	go s.run(func(ctx context.Context, emit func([]byte) error) error {
 		return free.Free(ctx, func(r tutela.Run) error { return emit(appendInt(appendInt(nil, r.Offset), r.Length)) })
 	})

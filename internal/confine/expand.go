@@ -37,6 +37,7 @@ type remoteExpansion struct {
 	size    int64
 	visit   func(*evidence.Entry) error
 	visited int64
+	tried   bool // and ended a child
 }
 
 // try expands in one child, from behind the last member that was visited.
@@ -86,6 +87,8 @@ func (x *remoteExpansion) begin(skip int64) (*running, error) {
 	id, source := child.lend(x.content, x.size)
 	r.source = id
 	call := appendInt(appendKeys(appendLimits(nil, x.options.Limits), x.options.Keys), skip)
+	call = appendInt(call, flag(x.tried))
+	x.tried = true
 	call = appendSent(append(call, source...), &sent{entry: *x.parent})
 	if r.session, err = child.begin(opExpand, call); err != nil {
 		defer r.end()

@@ -2,6 +2,7 @@ package confine
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"unsafe"
@@ -44,7 +45,7 @@ var forbidden = append([]uint32{
 	unix.SYS_SETXATTR, unix.SYS_FSETXATTR, unix.SYS_LSETXATTR, unix.SYS_MEMFD_CREATE, unix.SYS_OPEN_BY_HANDLE_AT,
 	unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_LISTEN, unix.SYS_ACCEPT, unix.SYS_ACCEPT4,
 	unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG,
-	unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PIDFD_OPEN,
+	unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_KILL, unix.SYS_TKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PIDFD_OPEN,
 	unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_CHROOT, unix.SYS_PIVOT_ROOT, unix.SYS_UNSHARE, unix.SYS_SETNS,
 	unix.SYS_BPF, unix.SYS_PERF_EVENT_OPEN, unix.SYS_USERFAULTFD, unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_IO_URING_SETUP,
 	unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_KEXEC_LOAD, unix.SYS_REBOOT, unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME,
@@ -59,7 +60,7 @@ func filterCalls() error {
 		jumpAbove   = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
 		ret         = unix.BPF_RET | unix.BPF_K
 	)
-	// struct seccomp_data: number at 0, architecture at 4.
+	// struct seccomp_data: number at 0, architecture at 4, arguments from 16.
 	program := []unix.SockFilter{
 		{Code: loadWord, K: 4},
 		{Code: jumpEqual, K: architecture, Jt: 1},
@@ -73,7 +74,13 @@ func filterCalls() error {
 			unix.SockFilter{Code: jumpEqual, K: call, Jf: 1},
 			unix.SockFilter{Code: ret, K: returnError})
 	}
-	program = append(program, unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW})
+	// Go's runtime signals its own threads, and nobody else's.
+	program = append(program,
+		unix.SockFilter{Code: jumpEqual, K: unix.SYS_TGKILL, Jf: 3},
+		unix.SockFilter{Code: loadWord, K: 16},
+		unix.SockFilter{Code: jumpEqual, K: uint32(os.Getpid()), Jt: 1},
+		unix.SockFilter{Code: ret, K: returnError},
+		unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW})
 	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&filter)))
 	runtime.KeepAlive(program)

@@ -19,6 +19,7 @@ const (
 // batches.
 type session struct {
 	items  chan item
+	wary   bool // each item is taken before the next is made
 	cancel context.CancelFunc
 	ctx    context.Context
 	err    error // of the producer; valid once items is closed
@@ -35,9 +36,12 @@ type item struct {
 	release chan struct{}
 }
 
-func newSession() *session {
+// newSession makes a session. One that is wary makes an item only when the one
+// before it was taken: where a child ended over the same work before, what comes
+// before the end must not depend on chance.
+func newSession(wary bool) *session {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &session{items: make(chan item, ahead), ctx: ctx, cancel: cancel}
+	return &session{items: make(chan item, ahead), wary: wary, ctx: ctx, cancel: cancel}
 }
 
 // run makes the items. A panic of the reader is an error of the session.
@@ -52,6 +56,13 @@ func (s *session) run(produce func(ctx context.Context, emit func([]byte) error)
 }
 
 func (s *session) put(i item) error {
+	if s.wary {
+		return s.hold(i.bytes, nil)
+	}
+	return s.queue(i)
+}
+
+func (s *session) queue(i item) error {
 	select {
 	case s.items <- i:
 		return nil
@@ -63,7 +74,7 @@ func (s *session) put(i item) error {
 // hold hands over a member and waits until the parent is done with it.
 func (s *session) hold(b []byte, member *begun) error {
 	i := item{bytes: b, member: member, release: make(chan struct{})}
-	if err := s.put(i); err != nil {
+	if err := s.queue(i); err != nil {
 		return err
 	}
 	select {
@@ -125,7 +136,7 @@ func (s *session) stop() {
 func (s *session) open(_, _ int64) (evidence.Content, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held == nil {
+	if s.held == nil || s.held.member == nil {
 		return nil, errNoEntry
 	}
 	return s.held.member.content()

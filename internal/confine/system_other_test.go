@@ -3,3 +3,5 @@
 package confine
 
 const confinedBySystem = false
+
+func signalParent() error { return nil }

@@ -143,9 +143,12 @@ func (v *volume) Walk(ctx context.Context, limits evidence.Limits, visit func(*e
 	walk := v.walks
 	v.mu.Unlock()
 	visited := int64(0)
+	tried := false // and ended a child
 	var stop error // of visit; not to be taken for an error of the child
 	err := v.attempt(func() int64 { return visited }, func(child *process, handle int64) error {
 		call := appendInt(appendLimits(appendInt(appendInt(nil, handle), walk), limits), visited)
+		call = appendInt(call, flag(tried))
+		tried = true
 		return pull(ctx, child, opWalk, call, func(d *decoder) error {
 			s := d.sent()
 			if d.bad {
