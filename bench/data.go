@@ -116,6 +116,16 @@ func (d data) warm(ctx context.Context) error {
 	})
 }
 
+// evict drops every file from the cache.
+func (d data) evict() error {
+	return filepath.WalkDir(d.dir, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		return evict(name)
+	})
+}
+
 // warmFile reads a file once, so that it is in the cache.
 func warmFile(name string) error {
 	f, err := os.Open(name)
