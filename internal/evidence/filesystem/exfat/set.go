@@ -4,10 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"tutela"
+	"tutela/internal/evidence"
 )
 
 // Directory entries: specification, sections 6 and 7. A file is a set: a File
@@ -143,7 +142,7 @@ func (s *set) name(length int) []byte {
 			units = append(units, s.slots[i][2:]...)
 		}
 	}
-	return wtf8(units[:min(len(units), 2*length)])
+	return evidence.WTF8(units[:min(len(units), 2*length)], binary.LittleEndian)
 }
 
 // stamp is a time: section 7.4.8. Without a valid offset from UTC it is taken as
@@ -159,27 +158,4 @@ func stamp(v uint32, hundredths, zone byte) time.Time {
 		t = t.Add(-time.Duration(int8(zone<<1)>>1) * 15 * time.Minute)
 	}
 	return t
-}
-
-// wtf8 turns UTF-16LE into UTF-8. A surrogate without its partner becomes the
-// three bytes UTF-8 would give it, so that no two names fall together.
-func wtf8(b []byte) []byte {
-	out := make([]byte, 0, len(b)/2+8)
-	for len(b) >= 2 {
-		r := rune(binary.LittleEndian.Uint16(b))
-		b = b[2:]
-		if !utf16.IsSurrogate(r) {
-			out = utf8.AppendRune(out, r)
-			continue
-		}
-		if len(b) >= 2 {
-			if pair := utf16.DecodeRune(r, rune(binary.LittleEndian.Uint16(b))); pair != utf8.RuneError {
-				out = utf8.AppendRune(out, pair)
-				b = b[2:]
-				continue
-			}
-		}
-		out = append(out, 0xe0|byte(r>>12), 0x80|byte(r>>6)&0xbf, 0x80|byte(r)&0xbf)
-	}
-	return out
 }

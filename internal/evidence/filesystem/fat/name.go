@@ -2,8 +2,8 @@ package fat
 
 import (
 	"encoding/binary"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"tutela/internal/evidence"
 )
 
 // Long names: FAT specification, "Long File Name Implementation". The parts of a
@@ -92,7 +92,7 @@ func (l *longName) join() []byte {
 			break
 		}
 	}
-	return wtf8(units)
+	return evidence.WTF8(units, binary.LittleEndian)
 }
 
 // checksum is ChkSum of the specification.
@@ -131,27 +131,4 @@ func fitsFirst(letter byte, long []byte) bool {
 		return letter == c
 	}
 	return letter > ' ' && (letter < 'a' || letter > 'z')
-}
-
-// wtf8 turns UTF-16LE into UTF-8. A surrogate without its partner becomes the
-// three bytes UTF-8 would give it, so that no two names fall together.
-func wtf8(b []byte) []byte {
-	out := make([]byte, 0, len(b)/2+8)
-	for len(b) >= 2 {
-		r := rune(binary.LittleEndian.Uint16(b))
-		b = b[2:]
-		if !utf16.IsSurrogate(r) {
-			out = utf8.AppendRune(out, r)
-			continue
-		}
-		if len(b) >= 2 {
-			if pair := utf16.DecodeRune(r, rune(binary.LittleEndian.Uint16(b))); pair != utf8.RuneError {
-				out = utf8.AppendRune(out, pair)
-				b = b[2:]
-				continue
-			}
-		}
-		out = append(out, 0xe0|byte(r>>12), 0x80|byte(r>>6)&0xbf, 0x80|byte(r)&0xbf)
-	}
-	return out
 }

@@ -2,6 +2,7 @@ package ntfs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -25,7 +26,7 @@ func (w *walker) item(f *file, parts []attribute) item {
 		it.at = "$INDEX_ROOT"
 	}
 	if len(first.name) > 0 {
-		it.suffix = append([]byte{':'}, wtf8(first.name)...)
+		it.suffix = append([]byte{':'}, evidence.WTF8(first.name, binary.LittleEndian)...)
 		it.at += string(it.suffix)
 	}
 	if first.resident {

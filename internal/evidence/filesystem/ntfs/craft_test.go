@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"testing"
 	"unicode/utf16"
+
+	"tutela/internal/evidence"
 )
 
 // Crafted images: the records of a good image, changed one field at a time.
@@ -54,7 +56,7 @@ func find(t testing.TB, rec []byte, kind uint32, name string) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.kind == kind && string(wtf8(a.name)) == name {
+		if a.kind == kind && string(evidence.WTF8(a.name, binary.LittleEndian)) == name {
 			return rec[at : at+length]
 		}
 		at += length

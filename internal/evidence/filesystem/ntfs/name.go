@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"tutela/internal/evidence"
 )
 
 const namespaceDOS = 2
@@ -25,31 +25,7 @@ func parseFileName(v []byte) (fileName, error) {
 	if err != nil {
 		return fileName{}, fmt.Errorf("file name: %w", err)
 	}
-	return fileName{reference(binary.LittleEndian.Uint64(v)), v[65], wtf8(raw)}, nil
-}
-
-// wtf8 turns UTF-16LE into UTF-8. A surrogate without its partner, which NTFS
-// allows in names, becomes the three bytes UTF-8 would give it, so that no two
-// names fall together.
-func wtf8(b []byte) []byte {
-	out := make([]byte, 0, len(b)/2+8)
-	for len(b) >= 2 {
-		r := rune(binary.LittleEndian.Uint16(b))
-		b = b[2:]
-		if !utf16.IsSurrogate(r) {
-			out = utf8.AppendRune(out, r)
-			continue
-		}
-		if len(b) >= 2 {
-			if pair := utf16.DecodeRune(r, rune(binary.LittleEndian.Uint16(b))); pair != utf8.RuneError {
-				out = utf8.AppendRune(out, pair)
-				b = b[2:]
-				continue
-			}
-		}
-		out = append(out, 0xe0|byte(r>>12), 0x80|byte(r>>6)&0xbf, 0x80|byte(r)&0xbf)
-	}
-	return out
+	return fileName{reference(binary.LittleEndian.Uint64(v)), v[65], evidence.WTF8(raw, binary.LittleEndian)}, nil
 }
 
 // filetime is 100 ns since 1601, UTC. The zero value, and what lies beyond the

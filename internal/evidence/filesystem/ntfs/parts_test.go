@@ -182,7 +182,7 @@ func TestNames(t *testing.T) {
 		for _, u := range units {
 			b = binary.LittleEndian.AppendUint16(b, u)
 		}
-		if got := string(wtf8(b)); got != want {
+		if got := string(evidence.WTF8(b, binary.LittleEndian)); got != want {
 			t.Errorf("%x: %q, not %q", units, got, want)
 		}
 	}
@@ -197,7 +197,7 @@ func FuzzNames(f *testing.F) {
 		}
 		// No two names fall together: WTF-8 can be read back.
 		var back []byte
-		for out := wtf8(b); len(out) > 0; {
+		for out := evidence.WTF8(b, binary.LittleEndian); len(out) > 0; {
 			r, n := decodeWTF8(out)
 			if r >= 0x10000 {
 				back = binary.LittleEndian.AppendUint16(back, uint16(0xd800+(r-0x10000)>>10))

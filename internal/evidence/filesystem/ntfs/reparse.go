@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tutela"
+	"tutela/internal/evidence"
 )
 
 // Reparse points: FSNTFS "The reparse point", [MS-FSCC] 2.1.2.1.
@@ -80,5 +81,5 @@ func (p reparsePoint) target(start int) string {
 	if err != nil {
 		return "an unknown place"
 	}
-	return tutela.DisplayPath(wtf8(name))
+	return tutela.DisplayPath(evidence.WTF8(name, binary.LittleEndian))
 }
