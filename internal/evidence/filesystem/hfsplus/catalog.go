@@ -5,10 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"tutela"
+	"tutela/internal/evidence"
 )
 
 // TN1150 "Catalog File".
@@ -133,29 +132,5 @@ func stamp(b []byte) time.Time {
 
 // pathName is a name on disk as a path holds it.
 func pathName(utf16be []byte) []byte {
-	return bytes.ReplaceAll(wtf8(utf16be), []byte("/"), []byte(":"))
-}
-
-// wtf8 turns UTF-16 with the high byte first into UTF-8. A surrogate without its
-// partner becomes the three bytes UTF-8 would give it, so that no two names fall
-// together.
-func wtf8(b []byte) []byte {
-	out := make([]byte, 0, len(b)/2+8)
-	for len(b) >= 2 {
-		r := rune(binary.BigEndian.Uint16(b))
-		b = b[2:]
-		if !utf16.IsSurrogate(r) {
-			out = utf8.AppendRune(out, r)
-			continue
-		}
-		if len(b) >= 2 {
-			if pair := utf16.DecodeRune(r, rune(binary.BigEndian.Uint16(b))); pair != utf8.RuneError {
-				out = utf8.AppendRune(out, pair)
-				b = b[2:]
-				continue
-			}
-		}
-		out = append(out, 0xe0|byte(r>>12), 0x80|byte(r>>6)&0xbf, 0x80|byte(r)&0xbf)
-	}
-	return out
+	return bytes.ReplaceAll(evidence.WTF8(utf16be, binary.BigEndian), []byte("/"), []byte(":"))
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"tutela/internal/evidence"
 	"tutela/internal/evidencetest"
 )
 
@@ -220,7 +221,7 @@ func (c *craft) addOverflow(cnid uint32, kind byte, extents []blocks) {
 
 // folded is how names compare: without case, NUL behind everything.
 func folded(name []byte) string {
-	return strings.ReplaceAll(strings.ToLower(string(wtf8(name))), "\x00", "\U0010ffff")
+	return strings.ReplaceAll(strings.ToLower(string(evidence.WTF8(name, binary.BigEndian))), "\x00", "\U0010ffff")
 }
 
 // finish writes the trees and returns the image.

@@ -2,6 +2,7 @@ package hfsplus
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -259,7 +260,7 @@ func (w *walker) packed(f *file, resource allocated, claim bool) (it item, whole
 func (w *walker) packedAttribute(cnid uint32) ([]byte, error) {
 	all, err := w.attributes.of(w.fs, cnid)
 	for i := range all {
-		if string(wtf8(all[i].name)) == decmpfs.Attribute {
+		if string(evidence.WTF8(all[i].name, binary.BigEndian)) == decmpfs.Attribute {
 			value, err := all[i].bytes(w.fs.src, maxPacked)
 			return bytes.Clone(value), err
 		}
@@ -279,7 +280,7 @@ func (w *walker) attributeItems(cnid uint32, packed, claim bool) (items []item, 
 	}
 	for i := range all {
 		a := &all[i]
-		name := wtf8(a.name)
+		name := evidence.WTF8(a.name, binary.BigEndian)
 		if string(name) == protection {
 			findings = append(findings, tutela.Finding{Code: tutela.FindingEncrypted, Detail: "per-file encryption (" + protection + "): if it was not undone, the bytes are cipher text"})
 		}

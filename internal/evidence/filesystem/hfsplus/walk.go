@@ -133,7 +133,7 @@ func (w *walker) learnRecord(r []byte, at location) bool {
 			return false
 		}
 		w.live.add(f.cnid)
-		w.links.learnFile(key, wtf8(key.name), &f, at)
+		w.links.learnFile(key, evidence.WTF8(key.name, binary.BigEndian), &f, at)
 		return true
 	case recordFolderThread, recordFileThread:
 		return true
@@ -143,7 +143,7 @@ func (w *walker) learnRecord(r []byte, at location) bool {
 
 func (w *walker) learnFolder(key catalogKey, cnid uint32) {
 	w.live.add(cnid)
-	w.links.learnFolder(key.parent, cnid, wtf8(key.name))
+	w.links.learnFolder(key.parent, cnid, evidence.WTF8(key.name, binary.BigEndian))
 	if _, known := w.folders.live[cnid]; !known {
 		w.folders.live[cnid] = directory{key.parent, string(pathName(key.name))}
 	}
@@ -236,7 +236,7 @@ func (w *walker) folder(key catalogKey, c common) error {
 // file gives out what a file record is: a file, a link to one, or to a directory.
 func (w *walker) file(key catalogKey, data []byte) error {
 	f, err := parseFile(data)
-	if err != nil || w.links.isLinked(key.parent, wtf8(key.name)) {
+	if err != nil || w.links.isLinked(key.parent, evidence.WTF8(key.name, binary.BigEndian)) {
 		return err
 	}
 	s := subject{name: pathName(key.name), dir: w.folders.find(key.parent), cnid: f.cnid, times: f.times}

@@ -4,8 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"tutela/internal/evidence"
 )
 
 // Every structure begins with a tag of 16 bytes: what it is, a checksum of the
@@ -150,28 +151,7 @@ func text(b []byte) []byte {
 		}
 		return out
 	case 16, 255:
-		return wide(b[1:])
+		return evidence.WTF8(b[1:], binary.BigEndian)
 	}
 	return b // not of this character set: as it is
-}
-
-// wide turns big-endian UTF-16 into WTF-8; see the same in package ntfs.
-func wide(b []byte) []byte {
-	out := make([]byte, 0, len(b)+8)
-	for ; len(b) >= 2; b = b[2:] {
-		r := rune(binary.BigEndian.Uint16(b))
-		if utf16.IsSurrogate(r) {
-			if len(b) >= 4 {
-				if pair := utf16.DecodeRune(r, rune(binary.BigEndian.Uint16(b[2:]))); pair != utf8.RuneError {
-					out = utf8.AppendRune(out, pair)
-					b = b[2:]
-					continue
-				}
-			}
-			out = append(out, 0xe0|byte(r>>12), 0x80|byte(r>>6)&0xbf, 0x80|byte(r)&0xbf)
-			continue
-		}
-		out = utf8.AppendRune(out, r)
-	}
-	return out
 }
