@@ -58,6 +58,7 @@ type Assertion struct {
 	SHA1     *SHA1
 	SHA256   *SHA256
 	PDQ      *PDQ
+	Frames   []PDQ // of a known video: the hashes of its frames
 	Size     int64 // bytes, -1 where not told
 	Category Category
 	Series   string
@@ -84,9 +85,10 @@ const (
 	MatchSHA1   MatchKind = 2
 	MatchSHA256 MatchKind = 3
 	MatchPDQ    MatchKind = 4
+	MatchVPDQ   MatchKind = 5 // by the frames of two videos
 )
 
-var matchKindNames = [...]string{MatchMD5: "md5", MatchSHA1: "sha1", MatchSHA256: "sha256", MatchPDQ: "pdq"}
+var matchKindNames = [...]string{MatchMD5: "md5", MatchSHA1: "sha1", MatchSHA256: "sha256", MatchPDQ: "pdq", MatchVPDQ: "vpdq"}
 
 func (k MatchKind) String() string {
 	if int(k) < len(matchKindNames) && matchKindNames[k] != "" {
@@ -104,6 +106,14 @@ type Match struct {
 	Category Category
 	Kind     MatchKind // the strongest digest that agreed
 	Row      uint64    // the assertion's index in the compiled set
-	Distance int       // bits; 0 for exact matches
-	Variant  string    // which variant of the picture met it; "" for the picture as it is
+	Distance int       // bits; 0 for exact matches; of the nearest frames for videos
+	Variant  string    // which variant of the picture, or which frame, met it; "" for the picture as it is
+	Decoder  string    // what turned bytes into the pixels that were compared; "" for exact matches
+	// Scale is that of the hash that was compared. Where it is not 0 the match
+	// is not confirmed: the exact hash may lie a few bits nearer or farther.
+	Scale int
+	// Shares of a video, in percent: how many of its frames met one of the
+	// known video, and how many of the known video's met one of its. 0 for all
+	// other matches.
+	QueryShare, KnownShare int
 }

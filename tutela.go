@@ -188,6 +188,36 @@ type Perceptual struct {
 	Quality       int    // 0 to 100; below 50 the hash is not matched
 	Width, Height int    // of the picture, in pixels
 	Decoder       string // name and version of what turned bytes into pixels
+	// Scale is 0 for an exact hash. At 4 or 8 it was made quickly, of the means
+	// of so many pixels a side, and may differ from the exact one by a few bits:
+	// good for finding, to be made exactly before anything is reported by it.
+	Scale    int
+	Variants []Variant // hashes of the same picture turned, mirrored, cropped or cut
+}
+
+// Variant is the hash of a picture as it would look turned, mirrored, without
+// its border, or in part.
+type Variant struct {
+	Name    string // stable: "rot90", "border", "left half" …
+	PDQ     PDQ
+	Quality int // 0 to 100, of this variant
+}
+
+// Video is what was observed of a moving picture.
+type Video struct {
+	Container     string        // "mp4", "matroska", "avi"
+	Codec         string        // as the container names it: "avc1", "V_VP9"; "" if it has no pictures
+	Width, Height int           // pixels, as the container tells them
+	Duration      time.Duration // as the container tells it; 0 where it does not
+	Decoder       string        // name and version of what made the pixels; "" if nothing did
+	Frames        []Frame       // at most one a second
+}
+
+// Frame is the hash of one picture of a video.
+type Frame struct {
+	At      time.Duration // from the beginning
+	PDQ     PDQ
+	Quality int // 0 to 100
 }
 
 // Record is what was observed of one entry: an observation only, without a
@@ -206,6 +236,7 @@ type Record struct {
 	Digests  Digests
 	Type     string // MIME type by content
 	Picture  *Perceptual
+	Video    *Video
 	Findings []Finding
 	Failure  string // why nothing, or not everything, could be read; empty if all was
 }

@@ -14,6 +14,8 @@ const (
 	recordTag = "R\x01"
 	matchTag  = "M\x01"
 	eventTag  = "E\x01"
+
+	pixelMatchTag = "M\x02"
 )
 
 // ErrEncoding is wrapped when bytes are not the one encoding of a value.

@@ -9,16 +9,20 @@ import (
 
 // Flags of a record. The other bits are zero.
 const (
-	flagHashed  = 1 << 0 // Record.Hashed
-	flagPicture = 1 << 1 // Record.Picture follows
-	flagDigests = 1 << 2 // digests follow; they are not all zero
+	flagHashed   = 1 << 0 // Record.Hashed
+	flagPicture  = 1 << 1 // Record.Picture follows
+	flagDigests  = 1 << 2 // digests follow; they are not all zero
+	flagVariants = 1 << 3 // scale and variants of the picture follow it; there are such
+	flagVideo    = 1 << 4 // Record.Video follows
+
+	allFlags = flagHashed | flagPicture | flagDigests | flagVariants | flagVideo
 )
 
 // AppendRecord appends the canonical encoding of r, version 1, to dst. Times
 // are kept as instants, to the nanosecond.
 //
 //	"R" 1 · flags · kind · state · size · volume · path · chain · times · runs
-//	· unread · digests? · type · picture? · findings · failure
+//	· unread · digests? · type · picture? · variants? · video? · findings · failure
 func AppendRecord(dst []byte, r *tutela.Record) []byte {
 	dst = append(append(dst, recordTag...), recordFlags(r), byte(r.Kind), byte(r.State))
 	dst = appendInt(dst, r.Size)
@@ -39,12 +43,43 @@ func AppendRecord(dst []byte, r *tutela.Record) []byte {
 		dst = appendInt(append(dst, p.PDQ[:]...), int64(p.Quality))
 		dst = appendInt(appendInt(dst, int64(p.Width)), int64(p.Height))
 		dst = appendText(dst, p.Decoder)
+		dst = appendVariants(dst, p)
+	}
+	if r.Video != nil {
+		dst = appendVideo(dst, r.Video)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(r.Findings)))
 	for _, f := range r.Findings {
 		dst = appendText(appendText(dst, f.Code), f.Detail)
 	}
 	return appendText(dst, r.Failure)
+}
+
+// appendVariants writes nothing for an exact hash without variants.
+func appendVariants(dst []byte, p *tutela.Perceptual) []byte {
+	if !furtherHashes(p) {
+		return dst
+	}
+	dst = binary.AppendUvarint(appendInt(dst, int64(p.Scale)), uint64(len(p.Variants)))
+	for _, v := range p.Variants {
+		dst = appendInt(append(appendText(dst, v.Name), v.PDQ[:]...), int64(v.Quality))
+	}
+	return dst
+}
+
+func furtherHashes(p *tutela.Perceptual) bool {
+	return p != nil && (p.Scale != 0 || len(p.Variants) > 0)
+}
+
+func appendVideo(dst []byte, v *tutela.Video) []byte {
+	dst = appendText(appendText(dst, v.Container), v.Codec)
+	dst = appendInt(appendInt(dst, int64(v.Width)), int64(v.Height))
+	dst = appendText(appendInt(dst, int64(v.Duration)), v.Decoder)
+	dst = binary.AppendUvarint(dst, uint64(len(v.Frames)))
+	for _, f := range v.Frames {
+		dst = appendInt(append(appendInt(dst, int64(f.At)), f.PDQ[:]...), int64(f.Quality))
+	}
+	return dst
 }
 
 func appendRuns(dst []byte, runs []tutela.Run) []byte {
@@ -64,6 +99,12 @@ func recordFlags(r *tutela.Record) (flags byte) {
 	}
 	if r.Digests != (tutela.Digests{}) {
 		flags |= flagDigests
+	}
+	if furtherHashes(r.Picture) {
+		flags |= flagVariants
+	}
+	if r.Video != nil {
+		flags |= flagVideo
 	}
 	return flags
 }
@@ -88,7 +129,7 @@ func appendTimes(dst []byte, t tutela.Times) []byte {
 func DecodeRecord(b []byte) (*tutela.Record, error) {
 	d := decode(b, recordTag)
 	flags := d.byte()
-	if flags&^(flagHashed|flagPicture|flagDigests) != 0 {
+	if flags&^allFlags != 0 || flags&flagVariants != 0 && flags&flagPicture == 0 {
 		d.fail("unknown flags %#x", flags)
 	}
 	r := &tutela.Record{Hashed: flags&flagHashed != 0, Kind: tutela.EntryKind(d.byte()), State: tutela.State(d.byte())}
@@ -102,6 +143,12 @@ func DecodeRecord(b []byte) (*tutela.Record, error) {
 	r.Type = d.text()
 	if flags&flagPicture != 0 {
 		r.Picture = decodePicture(d)
+	}
+	if flags&flagVariants != 0 {
+		decodeVariants(d, r.Picture)
+	}
+	if flags&flagVideo != 0 {
+		r.Video = decodeVideo(d)
 	}
 	r.Findings = decodeFindings(d)
 	r.Failure = d.text()
@@ -163,6 +210,31 @@ func decodePicture(d *decoder) *tutela.Perceptual {
 	p.Quality, p.Width, p.Height = d.plain(), d.plain(), d.plain()
 	p.Decoder = d.text()
 	return p
+}
+
+func decodeVariants(d *decoder, p *tutela.Perceptual) {
+	p.Scale = d.plain()
+	for n := d.count(len(tutela.PDQ{}) + 2); n > 0 && d.err == nil; n-- {
+		v := tutela.Variant{Name: d.text()}
+		d.fixed(v.PDQ[:])
+		v.Quality = d.plain()
+		p.Variants = append(p.Variants, v)
+	}
+	if !furtherHashes(p) {
+		d.fail("further hashes that are told and are none")
+	}
+}
+
+func decodeVideo(d *decoder) *tutela.Video {
+	v := &tutela.Video{Container: d.text(), Codec: d.text(), Width: d.plain(), Height: d.plain()}
+	v.Duration, v.Decoder = time.Duration(d.int()), d.text()
+	for n := d.count(len(tutela.PDQ{}) + 2); n > 0 && d.err == nil; n-- {
+		f := tutela.Frame{At: time.Duration(d.int())}
+		d.fixed(f.PDQ[:])
+		f.Quality = d.plain()
+		v.Frames = append(v.Frames, f)
+	}
+	return v
 }
 
 func decodeFindings(d *decoder) []tutela.Finding {
