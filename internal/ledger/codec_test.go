@@ -22,14 +22,17 @@ func fullRecord() *tutela.Record {
 		Runs:   []tutela.Run{{Offset: 4096, Length: 8192}, {Offset: 1 << 40, Length: 512}},
 		Unread: []tutela.Run{{Offset: 0, Length: 4096}},
 		Hashed: true, Digests: tutela.Digests{MD5: tutela.MD5{1}, SHA1: tutela.SHA1{2}, SHA256: tutela.SHA256{3}},
-		Type:     "image/jpeg",
-		Picture:  &tutela.Perceptual{PDQ: tutela.PDQ{9}, Quality: 100, Width: 640, Height: 480, Decoder: "luma 1"},
+		Type: "image/jpeg",
+		Picture: &tutela.Perceptual{PDQ: tutela.PDQ{9}, Quality: 100, Width: 640, Height: 480, Decoder: "luma 1", Scale: 8,
+			Variants: []tutela.Variant{{Name: "rot90", PDQ: tutela.PDQ{7}, Quality: 99}, {Name: "border", PDQ: tutela.PDQ{8}, Quality: 51}}},
+		Video: &tutela.Video{Container: "mp4", Codec: "avc1", Width: 1920, Height: 1080, Duration: 90 * time.Second, Decoder: "d 2",
+			Frames: []tutela.Frame{{PDQ: tutela.PDQ{1}, Quality: 80}, {At: time.Second + 1, PDQ: tutela.PDQ{2}, Quality: 50}}},
 		Findings: []tutela.Finding{{Code: tutela.FindingOverwritten, Detail: "by 17"}, {Code: tutela.FindingLimit}},
 		Failure:  "input/output error",
 	}
 }
 
-// TestRecordEncodingNeverChanges holds the bytes of version 1.
+// TestRecordEncodingNeverChanges holds the bytes of records, matches and events.
 func TestRecordEncodingNeverChanges(t *testing.T) {
 	r := &tutela.Record{Volume: "1", Path: []byte("/a"), Kind: tutela.File, State: tutela.Carved, Size: -1,
 		Chain: []tutela.Locator{{Layer: "raw", At: "9"}}, Times: tutela.Times{Born: time.Unix(1, 2).UTC()},
@@ -44,6 +47,11 @@ func TestRecordEncodingNeverChanges(t *testing.T) {
 	if got := AppendMatch(nil, m); !bytes.Equal(got, want) {
 		t.Errorf("match is\n%q, want\n%q", got, want)
 	}
+	m.Decoder, m.Scale, m.QueryShare, m.KnownShare = "d", 8, 100, 50
+	want = []byte("M\x02\x04\x01\xac\x02\x05\x01s\x04\x01a\x011\x3e\x04flip\x01d\x10\xc8\x01d")
+	if got := AppendMatch(nil, m); !bytes.Equal(got, want) {
+		t.Errorf("match by pixels is\n%q, want\n%q", got, want)
+	}
 	e := &tutela.Event{Kind: "seal", Time: time.Unix(-1, 5).UTC(), Actor: "o", Case: "c", Exhibit: "x", Authority: "w", Detail: []byte("{}"), Key: "k"}
 	want = []byte("E\x01\x04seal\x01\x05\x01o\x01c\x01x\x01w\x02{}\x01k")
 	if got := AppendEvent(nil, e); !bytes.Equal(got, want) {
@@ -56,7 +64,11 @@ func TestRecordRoundTrip(t *testing.T) {
 	far := &tutela.Record{Size: math.MinInt64, Times: tutela.Times{Accessed: time.Unix(math.MaxInt64>>8, 0).UTC()}, Picture: new(tutela.Perceptual)}
 	unhashed := fullRecord()
 	unhashed.Hashed = false
-	for _, r := range []*tutela.Record{fullRecord(), empty, far, unhashed} {
+	plain := fullRecord()
+	plain.Picture.Scale, plain.Picture.Variants, plain.Video = 0, nil, nil
+	still := fullRecord()
+	still.Video.Frames = nil
+	for _, r := range []*tutela.Record{fullRecord(), empty, far, unhashed, plain, still} {
 		got, err := DecodeRecord(AppendRecord(nil, r))
 		if err != nil || !reflect.DeepEqual(got, r) {
 			t.Errorf("%+v came back as %+v, %v", r, got, err)
@@ -105,7 +117,8 @@ func TestDecodeRefusesOtherForms(t *testing.T) {
 		"nothing":           nil,
 		"another kind":      append([]byte("M"), good[1:]...),
 		"another version":   append([]byte("R\x02"), good[2:]...),
-		"unknown flag":      append([]byte("R\x01\x0f"), good[3:]...),
+		"unknown flag":      append([]byte("R\x01\x3f"), good[3:]...),
+		"variants of none":  []byte("R\x01\x08\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00"),
 		"a byte more":       append(bytes.Clone(good), 0),
 		"a long integer":    append([]byte("R\x01\x00\x01\x01\x80\x00"), good[6:]...),
 		"digests of zeroes": append(append([]byte("R\x01\x04\x01\x01\x00\x00\x00\x00\x00\x00"), make([]byte, 68)...), 0, 0, 0),
@@ -113,6 +126,15 @@ func TestDecodeRefusesOtherForms(t *testing.T) {
 	} {
 		if _, err := DecodeRecord(bad); !errors.Is(err, ErrEncoding) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, bad := range []string{
+		"M\x01\x04\x01\x00\x00\x00\x00\x00\x00\x00",                     // ends in its last string
+		"M\x02\x04\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", // version 1 can tell it
+		"M\x03\x04\x01\x00\x00\x00\x00\x00\x00\x00\x00",
+	} {
+		if _, err := DecodeMatch([]byte(bad)); !errors.Is(err, ErrEncoding) {
+			t.Errorf("match %q: %v", bad, err)
 		}
 	}
 	for cut := range good {
@@ -142,6 +164,7 @@ func FuzzDecodeRecord(f *testing.F) {
 
 func FuzzDecodeMatch(f *testing.F) {
 	f.Add(AppendMatch(nil, &tutela.Match{Leaf: 1 << 63, Set: "s", Distance: 31, Variant: "v"}))
+	f.Add(AppendMatch(nil, &tutela.Match{Set: "s", Decoder: "d", Scale: 8}))
 	f.Fuzz(func(t *testing.T, b []byte) { oneForm(t, b, DecodeMatch, AppendMatch) })
 }
 

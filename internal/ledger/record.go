@@ -144,7 +144,7 @@ func DecodeRecord(b []byte) (*tutela.Record, error) {
 	if flags&flagPicture != 0 {
 		r.Picture = decodePicture(d)
 	}
-	if flags&flagVariants != 0 {
+	if flags&flagVariants != 0 && r.Picture != nil {
 		decodeVariants(d, r.Picture)
 	}
 	if flags&flagVideo != 0 {
