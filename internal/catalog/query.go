@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"tutela"
@@ -29,7 +30,7 @@ type Query struct {
 	After *Cursor // only what comes after; nil from the beginning
 }
 
-// Near describes pictures that look alike.
+// Near describes pictures, and videos with a frame, that look alike.
 type Near struct {
 	PDQ    tutela.PDQ
 	Radius int // bits, 0 to MaxRadius; both pictures differ in at most so many
@@ -94,7 +95,7 @@ type Hit struct {
 	Case string
 	ScanID
 	Leaf     uint64
-	Record   tutela.Record // as it was loaded, without Runs and Unread: those stay in the ledger
+	Record   tutela.Record // as it was loaded, without Runs, Unread and Variants: those stay in the ledger
 	Matches  []tutela.Match
 	Distance int // bits to Query.Near, 0 if that was not asked
 }
@@ -136,12 +137,40 @@ func (q *Query) Fits(h *Hit) bool {
 		(q.Name == "" || MatchName(q.Name, r.Path)) &&
 		FitsMIME(q.MIME, r.Type) &&
 		(q.SHA256 == nil || r.Hashed && r.Digests.SHA256 == *q.SHA256) &&
-		(q.Near == nil || q.Near.fits(r.Picture)) &&
+		(q.Near == nil || q.Near.FitsPicture(r.Picture) || q.Near.FitsVideo(r.Video)) &&
 		(q.Finding == "" || hasFinding(r.Findings, q.Finding))
 }
 
-func (n *Near) fits(p *tutela.Perceptual) bool {
+// FitsPicture reports whether a picture, which may be nil, looks alike.
+func (n *Near) FitsPicture(p *tutela.Perceptual) bool {
 	return p != nil && p.Quality >= MinQuality && n.Distance(p.PDQ) <= n.Radius
+}
+
+// FitsVideo reports whether a frame of a video, which may be nil, looks alike.
+func (n *Near) FitsVideo(v *tutela.Video) bool {
+	return v != nil && slices.ContainsFunc(v.Frames, func(f tutela.Frame) bool {
+		return f.Quality >= MinQuality && n.Distance(f.PDQ) <= n.Radius
+	})
+}
+
+// Nearest is the smallest distance, in bits, of what fits in a record; 0 where
+// nothing does.
+func (n *Near) Nearest(r *tutela.Record) int {
+	nearest := n.Radius + 1
+	if n.FitsPicture(r.Picture) {
+		nearest = n.Distance(r.Picture.PDQ)
+	}
+	if n.FitsVideo(r.Video) {
+		for _, f := range r.Video.Frames {
+			if f.Quality >= MinQuality {
+				nearest = min(nearest, n.Distance(f.PDQ))
+			}
+		}
+	}
+	if nearest > n.Radius {
+		return 0
+	}
+	return nearest
 }
 
 // Distance is the number of bits, 0 to 256, in which a hash differs.

@@ -342,7 +342,13 @@ func Stored(r *tutela.Record) tutela.Record {
 	}
 	if r.Picture != nil {
 		p := *r.Picture
+		p.Variants = nil
 		c.Picture = &p
+	}
+	if r.Video != nil {
+		v := *r.Video
+		v.Frames = slices.Clone(v.Frames)
+		c.Video = &v
 	}
 	return c
 }
@@ -448,7 +454,7 @@ func (n *nouns) hits(q catalog.Query) (hits []catalog.Hit) {
 				continue
 			}
 			if q.Near != nil {
-				h.Distance = q.Near.Distance(r.Picture.PDQ)
+				h.Distance = q.Near.Nearest(&r)
 			}
 			hits = append(hits, h)
 		}

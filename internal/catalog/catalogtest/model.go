@@ -98,6 +98,7 @@ func drawMatch(rt *rapid.T) tutela.Match {
 	return tutela.Match{
 		Leaf: rapid.Uint64Range(0, 12).Draw(rt, "leaf"), Set: rapid.SampledFrom([]string{"s", "t"}).Draw(rt, "set"),
 		Status: rapid.SampledFrom([]tutela.Status{tutela.Alert, tutela.OfInterest, tutela.KnownGood}).Draw(rt, "status"),
+		Kind:   tutela.MatchVPDQ, Decoder: "d", Scale: rapid.IntRange(0, 8).Draw(rt, "scale"), QueryShare: 7, KnownShare: 9,
 	}
 }
 
@@ -113,6 +114,11 @@ func drawRecord(rt *rapid.T) *tutela.Record {
 	}
 	if rapid.Bool().Draw(rt, "picture") {
 		r.Picture = &tutela.Perceptual{PDQ: bitsSet(rapid.IntRange(0, 40).Draw(rt, "bits")), Quality: rapid.IntRange(49, 51).Draw(rt, "quality")}
+	}
+	if rapid.Bool().Draw(rt, "video") {
+		r.Video = &tutela.Video{Container: "mp4", Frames: []tutela.Frame{
+			{PDQ: bitsSet(rapid.IntRange(0, 40).Draw(rt, "bits")), Quality: rapid.IntRange(49, 51).Draw(rt, "quality")},
+			{PDQ: bitsSet(rapid.IntRange(0, 40).Draw(rt, "bits")), Quality: rapid.IntRange(49, 51).Draw(rt, "quality")}}}
 	}
 	return r
 }

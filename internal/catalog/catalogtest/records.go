@@ -22,7 +22,8 @@ func (l *lab) one() catalog.ScanID {
 	return l.scan("X", 1)
 }
 
-// testRecords: every field comes back, except Runs and Unread.
+// testRecords: every field comes back, except Runs, Unread and the
+// variants of a picture.
 func testRecords(l *lab) {
 	id := l.one()
 	at := time.Date(2020, 2, 29, 23, 59, 59, 999999999, time.UTC)
@@ -31,7 +32,10 @@ func testRecords(l *lab) {
 		Kind: tutela.File, State: tutela.Embedded, Size: 1 << 40, Runs: []tutela.Run{{Offset: 1, Length: 2}}, Unread: []tutela.Run{{Length: 1}},
 		Times:  tutela.Times{Modified: at, Accessed: at.Add(1), Changed: at.Add(-time.Hour), Born: at.In(time.FixedZone("", 3600))},
 		Hashed: true, Digests: digests("c"), Type: "image/jpeg",
-		Picture:  &tutela.Perceptual{PDQ: bitsSet(77), Quality: 100, Width: 1, Height: math.MaxInt32, Decoder: "luma/1"},
+		Picture: &tutela.Perceptual{PDQ: bitsSet(77), Quality: 100, Width: 1, Height: math.MaxInt32, Decoder: "luma/1", Scale: 8,
+			Variants: []tutela.Variant{{Name: "rot90", Quality: 100}}},
+		Video: &tutela.Video{Container: "mp4", Codec: "avc1", Width: 1920, Height: -1, Duration: time.Hour, Decoder: "d",
+			Frames: []tutela.Frame{{PDQ: bitsSet(3), Quality: 50}, {At: time.Second, PDQ: bitsSet(4), Quality: -1}}},
 		Findings: []tutela.Finding{{Code: "b", Detail: "2"}, {Code: "a"}, {Code: "b", Detail: "1"}},
 		Failure:  "read beyond the end",
 	}
@@ -58,12 +62,15 @@ func (l *lab) same(id catalog.ScanID, records ...*tutela.Record) {
 
 // text shows all of a record; a nil and an empty slice are the same.
 func text(t testing.TB, r tutela.Record) string {
-	picture := "none"
+	picture, video := "none", "none"
 	if r.Picture != nil {
 		picture = fmt.Sprintf("%+v", *r.Picture)
 	}
+	if r.Video != nil {
+		video = fmt.Sprintf("%+v", *r.Video)
+	}
 	times := fmt.Sprint(r.Times.Modified.Format(time.RFC3339Nano), r.Times.Accessed.Format(time.RFC3339Nano), r.Times.Changed.Format(time.RFC3339Nano), r.Times.Born.Format(time.RFC3339Nano))
-	return fmt.Sprintf("%q %q %q %v %v %d %s %v %+v %q %s %q %q %d runs", r.Volume, r.Path, r.Chain, r.Kind, r.State, r.Size, times, r.Hashed, r.Digests, r.Type, picture, r.Findings, r.Failure, len(r.Runs)+len(r.Unread))
+	return fmt.Sprintf("%q %q %q %v %v %d %s %v %+v %q %s %s %q %q %d runs", r.Volume, r.Path, r.Chain, r.Kind, r.State, r.Size, times, r.Hashed, r.Digests, r.Type, picture, video, r.Findings, r.Failure, len(r.Runs)+len(r.Unread))
 }
 
 // testOddBytes: evidence chooses names, and errors quote them.

@@ -8,6 +8,7 @@ type batch struct {
 	rows     []row
 	text     []byte // path and observation of every row, one after the other
 	pictures []picture
+	videos   []video
 	findings []finding
 }
 
@@ -30,6 +31,11 @@ type picture struct {
 	tutela.Perceptual
 }
 
+type video struct {
+	row  int
+	body []byte
+}
+
 type finding struct {
 	row, seq int
 	tutela.Finding
@@ -47,6 +53,9 @@ func (b *batch) add(r *tutela.Record) {
 	if r.Picture != nil {
 		b.pictures = append(b.pictures, picture{n, *r.Picture})
 	}
+	if r.Video != nil {
+		b.videos = append(b.videos, video{n, appendVideo(nil, r.Video)})
+	}
 	for seq, f := range r.Findings {
 		b.findings = append(b.findings, finding{n, seq, f})
 	}
@@ -54,7 +63,9 @@ func (b *batch) add(r *tutela.Record) {
 
 func (b *batch) reset() {
 	clear(b.rows) // lets go of the strings
-	b.rows, b.text, b.pictures, b.findings = b.rows[:0], b.text[:0], b.pictures[:0], b.findings[:0]
+	clear(b.pictures)
+	clear(b.videos)
+	b.rows, b.text, b.pictures, b.videos, b.findings = b.rows[:0], b.text[:0], b.pictures[:0], b.videos[:0], b.findings[:0]
 }
 
 // bytes are the path and the observation of a row, until the next add.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"tutela/internal/catalog"
@@ -204,7 +205,7 @@ func (a *answer) tellPage(s scanned, hits []catalog.Hit) error {
 		h := &hits[i]
 		h.Case, h.ScanID = s.caseNumber, s.ScanID
 		if a.q.Near != nil {
-			h.Distance = a.q.Near.Distance(h.Record.Picture.PDQ)
+			h.Distance = a.q.Near.Nearest(&h.Record)
 		}
 		if !a.yield(*h) {
 			return errStopped
@@ -213,23 +214,39 @@ func (a *answer) tellPage(s scanned, hits []catalog.Hit) error {
 	return nil
 }
 
-// ids are the first want locations of a scan that fit, from an id on. What SQL
-// cannot say (names, distances) is held against each row here.
-func (a *answer) ids(t *tx, s scanned, from int64, want int) (ids []int64, err error) {
-	query, args := a.candidates(from, locationID(s.id+1, 0))
+// ids are the first want locations of a scan that fit, from an id on.
+func (a *answer) ids(t *tx, s scanned, from int64, want int) ([]int64, error) {
+	if a.q.Near == nil {
+		return a.idsAmong(t, "", s, from, want)
+	}
+	pictures, err := a.idsAmong(t, "pictures", s, from, want)
+	if err != nil {
+		return nil, err
+	}
+	videos, err := a.idsAmong(t, "videos", s, from, want)
+	ids := append(pictures, videos...)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	return ids[:min(want, len(ids))], err
+}
+
+// idsAmong are ids of what looks alike in one table. What SQL cannot say (names,
+// distances) is held against each row here.
+func (a *answer) idsAmong(t *tx, alike string, s scanned, from int64, want int) (ids []int64, err error) {
+	query, args := a.candidates(alike, from, locationID(s.id+1, 0))
 	rows, err := t.q.QueryContext(t.ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var id int64
-	var path, pdq sql.RawBytes
+	var path, looks sql.RawBytes
 	for len(ids) < want && rows.Next() {
-		if err := rows.Scan(&id, &path, &pdq); err != nil {
+		if err := rows.Scan(&id, &path, &looks); err != nil {
 			return nil, err
 		}
 		again := len(ids) > 0 && ids[len(ids)-1] == id // two matches, one location
-		if !again && a.fits(path, pdq) {
+		if !again && a.fits(alike, path, looks) {
 			ids = append(ids, id)
 		}
 	}
@@ -239,29 +256,34 @@ func (a *answer) ids(t *tx, s scanned, from int64, want int) (ids []int64, err e
 	return ids, rows.Err()
 }
 
-func (a *answer) fits(path, pdq []byte) bool {
+func (a *answer) fits(alike string, path, looks []byte) bool {
 	if a.q.Name != "" && !catalog.MatchName(a.q.Name, path) {
 		return false
 	}
-	if a.q.Near == nil {
-		return true
+	switch alike {
+	case "pictures":
+		p, err := parsePDQ(looks)
+		return err == nil && a.q.Near.Distance(p) <= a.q.Near.Radius
+	case "videos":
+		v, err := parseVideo(looks)
+		return err == nil && a.q.Near.FitsVideo(v)
 	}
-	p, err := parsePDQ(pdq)
-	return err == nil && a.q.Near.Distance(p) <= a.q.Near.Radius
+	return true
 }
 
-// candidates asks for id, path and pdq, the last two only where they are looked
-// at. The order of the tables is ours, written as CROSS JOIN: SQLite has no
+// candidates asks for id, path and looks, the last two only where they are
+// looked at: the hash of a picture or the body of a video, as alike names their
+// table. The order of the tables is ours, written as CROSS JOIN: SQLite has no
 // statistics here, and the most telling condition is known.
-func (a *answer) candidates(from, to int64) (string, []any) {
+func (a *answer) candidates(alike string, from, to int64) (string, []any) {
 	w := where{}
 	columns, tables, driver := []string{"l.id", "NULL", "NULL"}, "locations l", "l.id"
 	q := &a.q
 	switch {
 	case q.SHA256 != nil:
 		tables = "locations l INDEXED BY locations_content"
-	case q.Near != nil:
-		tables, driver = "pictures p CROSS JOIN locations l ON l.id = p.location", "p.location"
+	case alike != "":
+		tables, driver = alike+" p CROSS JOIN locations l ON l.id = p.location", "p.location"
 	case q.Match.Status() != 0:
 		tables, driver = "matches m INDEXED BY matches_status CROSS JOIN locations l ON l.id = m.location", "m.location"
 		w.and("m.status = ?", int64(q.Match.Status()))
@@ -274,13 +296,14 @@ func (a *answer) candidates(from, to int64) (string, []any) {
 	if q.Name != "" {
 		columns[1] = "l.path"
 	}
-	if q.Near != nil {
-		columns[2] = "p.pdq"
+	if alike != "" {
+		columns[2] = map[string]string{"pictures": "p.pdq", "videos": "p.body"}[alike]
 		if driver != "p.location" {
-			tables += " CROSS JOIN pictures p ON p.location = l.id"
+			tables += " CROSS JOIN " + alike + " p ON p.location = l.id"
 		}
 	}
 	w.and(driver+" >= ? AND "+driver+" < ?", from, to)
+	w.andIf(alike == "pictures", "p.quality >= ?", catalog.MinQuality)
 	a.conditions(&w)
 	return "SELECT " + strings.Join(columns, ", ") + " FROM " + tables + " WHERE " + w.String() + " ORDER BY " + driver, w.args
 }
@@ -291,7 +314,6 @@ func (a *answer) conditions(w *where) {
 	w.andIf(q.State != 0, "l.state = ?", int64(q.State))
 	// Says so that SQLite may use the index of all that is not allocated.
 	w.andIf(q.State > 1, "l.state <> 1")
-	w.andIf(q.Near != nil, "p.quality >= ?", catalog.MinQuality)
 	w.andIf(q.Match.Status() != 0, "EXISTS (SELECT 1 FROM matches e WHERE e.status = ? AND e.location = l.id)", int64(q.Match.Status()))
 	w.andIf(q.Match == catalog.MatchAny, "EXISTS (SELECT 1 FROM matches e WHERE e.location = l.id)")
 	w.andIf(q.Match == catalog.MatchNone, "NOT EXISTS (SELECT 1 FROM matches e WHERE e.location = l.id)")

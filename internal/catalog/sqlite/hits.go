@@ -22,11 +22,12 @@ func (t *tx) hits(ids []int64) ([]catalog.Hit, error) {
 		at[id] = len(hits)
 		hits = append(hits, hit)
 		return err
-	}, `SELECT l.id, l.state, l.kind, l.size, l.volume, l.path, l.observation, l.failure, t.text, c.sha256, c.sha1, c.md5, p.pdq, p.quality, p.width, p.height, d.text
+	}, `SELECT l.id, l.state, l.kind, l.size, l.volume, l.path, l.observation, l.failure, t.text, c.sha256, c.sha1, c.md5, p.pdq, p.quality, p.width, p.height, d.text, p.scale, v.body
 		FROM json_each(?) j CROSS JOIN locations l ON l.id = j.value
 		JOIN words t ON t.id = l.mime
 		LEFT JOIN contents c ON c.id = l.content
 		LEFT JOIN pictures p ON p.location = l.id LEFT JOIN words d ON d.id = p.decoder
+		LEFT JOIN videos v ON v.location = l.id
 		ORDER BY l.id`, list)
 	if err != nil {
 		return nil, err
@@ -42,11 +43,11 @@ func (t *tx) hits(ids []int64) ([]catalog.Hit, error) {
 
 func scanHit(rows *sql.Rows) (id int64, h catalog.Hit, err error) {
 	r := &h.Record
-	var observation, sha256, sha1, md5, pdq sql.RawBytes
-	var quality, width, height sql.NullInt64
+	var observation, sha256, sha1, md5, pdq, video sql.RawBytes
+	var quality, width, height, scale sql.NullInt64
 	var decoder sql.NullString
 	if err := rows.Scan(&id, &r.State, &r.Kind, &r.Size, &r.Volume, &r.Path, &observation, &r.Failure, &r.Type,
-		&sha256, &sha1, &md5, &pdq, &quality, &width, &height, &decoder); err != nil {
+		&sha256, &sha1, &md5, &pdq, &quality, &width, &height, &decoder, &scale, &video); err != nil {
 		return 0, h, err
 	}
 	h.Leaf = leafOf(id)
@@ -59,11 +60,16 @@ func scanHit(rows *sql.Rows) (id int64, h catalog.Hit, err error) {
 			return 0, h, err
 		}
 	}
+	if video != nil {
+		if r.Video, err = parseVideo(video); err != nil {
+			return 0, h, err
+		}
+	}
 	if pdq == nil {
 		return id, h, nil
 	}
 	hash, err := parsePDQ(pdq)
-	r.Picture = &tutela.Perceptual{PDQ: hash, Quality: int(quality.Int64), Width: int(width.Int64), Height: int(height.Int64), Decoder: decoder.String}
+	r.Picture = &tutela.Perceptual{PDQ: hash, Quality: int(quality.Int64), Width: int(width.Int64), Height: int(height.Int64), Decoder: decoder.String, Scale: int(scale.Int64)}
 	return id, h, err
 }
 
@@ -93,14 +99,15 @@ func (t *tx) addMatches(hits []catalog.Hit, at map[int64]int, list string) error
 	return t.each(func(rows *sql.Rows) error {
 		var id, row int64
 		var m tutela.Match
-		if err := rows.Scan(&id, &m.Status, &m.Set, &m.Version, &m.Category.Scheme, &m.Category.Code, &m.Kind, &row, &m.Distance, &m.Variant); err != nil {
+		if err := rows.Scan(&id, &m.Status, &m.Set, &m.Version, &m.Category.Scheme, &m.Category.Code, &m.Kind, &row, &m.Distance, &m.Variant,
+			&m.Decoder, &m.Scale, &m.QueryShare, &m.KnownShare); err != nil {
 			return err
 		}
 		h := &hits[at[id]]
 		m.Leaf, m.Row = h.Leaf, uint64(row)
 		h.Matches = append(h.Matches, m)
 		return nil
-	}, `SELECT m.location, m.status, s.text, m.version, c.text, m.code, m.kind, m.row, m.distance, m.variant
+	}, `SELECT m.location, m.status, s.text, m.version, c.text, m.code, m.kind, m.row, m.distance, m.variant, m.decoder, m.scale, m.query_share, m.known_share
 		FROM json_each(?) j CROSS JOIN matches m ON m.location = j.value
 		JOIN words s ON s.id = m.set_name JOIN words c ON c.id = m.scheme ORDER BY m.location, m.seq`, list)
 }

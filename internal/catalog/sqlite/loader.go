@@ -102,7 +102,7 @@ func (l *loader) commit(t *tx) error {
 	if err != nil {
 		return err
 	}
-	for _, insert := range []func(*tx) error{l.locations, l.pictures, l.findings} {
+	for _, insert := range []func(*tx) error{l.locations, l.pictures, l.videos, l.findings} {
 		if err := insert(t); err != nil {
 			return err
 		}
@@ -167,14 +167,24 @@ func (l *loader) locations(t *tx) error {
 func (l *loader) location(row int) int64 { return locationID(l.scan, l.next+uint64(row)) }
 
 func (l *loader) pictures(t *tx) error {
-	into := t.inserter("INSERT INTO pictures (location, pdq, quality, width, height, decoder)", 6)
+	into := t.inserter("INSERT INTO pictures (location, pdq, quality, width, height, decoder, scale)", 7)
 	for i := range l.batch.pictures {
 		p := &l.batch.pictures[i]
 		decoder, err := t.word(l.words, p.Decoder)
 		if err != nil {
 			return err
 		}
-		if err := into.row(l.location(p.row), p.PDQ[:], p.Quality, p.Width, p.Height, decoder); err != nil {
+		if err := into.row(l.location(p.row), p.PDQ[:], p.Quality, p.Width, p.Height, decoder, p.Scale); err != nil {
+			return err
+		}
+	}
+	return into.flush()
+}
+
+func (l *loader) videos(t *tx) error {
+	into := t.inserter("INSERT INTO videos (location, body)", 2)
+	for _, v := range l.batch.videos {
+		if err := into.row(l.location(v.row), v.body); err != nil {
 			return err
 		}
 	}

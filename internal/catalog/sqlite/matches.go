@@ -40,7 +40,7 @@ func (s *Store) LoadMatches(ctx context.Context, id catalog.ScanID, run int, mat
 // stay in order.
 func (t *tx) insertMatches(ctx context.Context, scan int64, next uint64, matches iter.Seq2[tutela.Match, error]) error {
 	words := map[string]int64{}
-	into := t.inserter("INSERT INTO matches (location, seq, status, set_name, version, scheme, code, kind, row, distance, variant)", 11)
+	into := t.inserter("INSERT INTO matches (location, seq, status, set_name, version, scheme, code, kind, row, distance, variant, decoder, scale, query_share, known_share)", 15)
 	seq := 0
 	for m, err := range matches {
 		if err != nil {
@@ -69,7 +69,8 @@ func (t *tx) insertMatch(into inserter, words map[string]int64, scan int64, seq 
 	if err != nil {
 		return err
 	}
-	return into.row(locationID(scan, m.Leaf), seq, int64(m.Status), set, m.Version, scheme, m.Category.Code, int64(m.Kind), int64(m.Row), m.Distance, m.Variant)
+	return into.row(locationID(scan, m.Leaf), seq, int64(m.Status), set, m.Version, scheme, m.Category.Code, int64(m.Kind), int64(m.Row), m.Distance, m.Variant,
+		m.Decoder, m.Scale, m.QueryShare, m.KnownShare)
 }
 
 // countMatches keeps how many records met what, and which run is shown.

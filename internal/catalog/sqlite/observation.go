@@ -69,9 +69,7 @@ type reader struct {
 }
 
 func (r *reader) time() time.Time {
-	sec, n := binary.Varint(r.rest)
-	r.skip(n)
-	nsec := r.uvarint()
+	sec, nsec := r.varint(), r.uvarint()
 	if nsec >= 1e9 {
 		r.bad = true
 	}
@@ -79,6 +77,20 @@ func (r *reader) time() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(sec, int64(nsec)).UTC()
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.rest)
+	r.skip(n)
+	return v
+}
+
+func (r *reader) fixed(dst []byte) {
+	if len(r.rest) < len(dst) {
+		r.bad = true
+		return
+	}
+	r.rest = r.rest[copy(dst, r.rest):]
 }
 
 func (r *reader) uvarint() uint64 {
