@@ -5,13 +5,18 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"tutela"
 	"tutela/internal/ledger"
 )
 
 // Matcher says what a record means against the hash sets. It must be safe for
-// use by one goroutine and give the same matches in the same order every time.
+// concurrent use and give the same matches in the same order every time. Where
+// the hash of a picture is not exact (tutela.Perceptual.Scale), it must give
+// every match that the exact one could have.
 type Matcher interface {
 	Match(leaf uint64, r *tutela.Record) []tutela.Match
 	Versions() []tutela.SetVersion
@@ -20,10 +25,11 @@ type Matcher interface {
 // matching writes one match run: what records mean against the sets of a day,
 // in a tree of its own beside the records.
 type matching struct {
-	tree  *ledger.Tree
-	sets  Matcher
-	state matchState
-	body  []byte
+	tree    *ledger.Tree
+	sets    Matcher
+	certain *certain
+	state   matchState
+	body    []byte
 }
 
 // matchState is what the commit frame of a match tree carries.
@@ -47,7 +53,7 @@ func fingerprint(sets Matcher) tutela.SHA256 {
 // openMatching goes on with a match run, or begins it. fits is false if the run
 // was made against other sets: it stays as it is, and another is begun.
 func openMatching(tree *ledger.Tree, sets Matcher) (m *matching, fits bool, err error) {
-	m = &matching{tree: tree, sets: sets, state: matchState{Sets: fingerprint(sets)}}
+	m = &matching{tree: tree, sets: sets, certain: new(certain), state: matchState{Sets: fingerprint(sets)}}
 	raw := tree.Cursor()
 	if len(raw) == 0 {
 		return m, true, nil
@@ -67,8 +73,9 @@ func (m *matching) take(first uint64, records []*tutela.Record) error {
 	if first > m.state.Records {
 		panic(fmt.Sprintf("internal error: match run has %d records, %d come next", m.state.Records, first))
 	}
-	for _, r := range records[min(m.state.Records-first, uint64(len(records))):] {
-		if err := m.match(r); err != nil {
+	records = records[min(m.state.Records-first, uint64(len(records))):]
+	for _, found := range m.matchAll(records) {
+		if err := m.append(found); err != nil {
 			return err
 		}
 	}
@@ -82,8 +89,33 @@ func (m *matching) take(first uint64, records []*tutela.Record) error {
 	return nil
 }
 
-func (m *matching) match(r *tutela.Record) error {
-	found := m.sets.Match(m.state.Records, r)
+// matchAll looks all records up, on all processors: going through the hashes of
+// millions of pictures takes as long as reading one.
+func (m *matching) matchAll(records []*tutela.Record) [][]tutela.Match {
+	found := make([][]tutela.Match, len(records))
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(records)/matchTogether+1) {
+		group.Go(func() {
+			for {
+				from := int(next.Add(matchTogether)) - matchTogether
+				if from >= len(records) {
+					return
+				}
+				for i := from; i < min(from+matchTogether, len(records)); i++ {
+					found[i] = m.sets.Match(m.state.Records+uint64(i), m.certain.take(records[i]))
+				}
+			}
+		})
+	}
+	group.Wait()
+	return found
+}
+
+// matchTogether is how many records one processor takes at a time.
+const matchTogether = 64
+
+func (m *matching) append(found []tutela.Match) error {
 	m.state.count(found)
 	for i := range found {
 		m.body = ledger.AppendMatch(m.body[:0], &found[i])
