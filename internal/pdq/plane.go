@@ -1,0 +1,192 @@
+package pdq
+
+import (
+	"image"
+	"math"
+)
+
+// Up to the median PDQ is linear: sampling the picture down to 512 columns,
+// blurring twice and keeping 64 of them is one matrix for the columns, and
+// another for the rows. Both are nearly empty. Where only the means of 8×8 pixels
+// are at hand, each sampled column is read between the two means it lies
+// between, and the matrix stays that of the whole picture. (PDQ of the means, as
+// if they were the picture, is another hash: 14 bits away on average.)
+
+// Plane is the brightness of a picture at full or at reduced size.
+type Plane struct {
+	Width, Height int     // of the whole picture, in pixels, at least 1
+	Scale         int     // each value is about the mean of Scale × Scale pixels; at least 1
+	Pix           []uint8 // ceil(Width/Scale) × ceil(Height/Scale) values, row by row
+}
+
+// size is how many values a row and a column have.
+func (p *Plane) size() image.Point {
+	return image.Pt((p.Width+p.Scale-1)/p.Scale, (p.Height+p.Scale-1)/p.Scale)
+}
+
+// Bounds is the whole picture.
+func (p *Plane) Bounds() image.Rectangle { return image.Rect(0, 0, p.Width, p.Height) }
+
+// View hashes a part of the picture, given in pixels of the whole picture, as if
+// it were cut out. A part that reaches beyond the picture, at most by the
+// picture's own size, sees it mirrored there. A part with a side below 5 pixels
+// is an empty View.
+func (p *Plane) View(part image.Rectangle) *View {
+	if part.Dx() < smallest || part.Dy() < smallest {
+		return &View{}
+	}
+	g := gridSize(part.Dx(), part.Dy())
+	x := newAxis(p.Width, p.Scale, part.Min.X, part.Max.X, g.X, block)
+	y := newAxis(p.Height, p.Scale, part.Min.Y, part.Max.Y, g.Y, block)
+	v := &View{any: true}
+	p.sample(x, y, func(i int, row []float32) { copy(v.small[i][:], row) })
+	return v
+}
+
+// gridSize is how many columns and rows [Grid] gives.
+func gridSize(width, height int) image.Point {
+	if width <= largest && height <= largest {
+		return image.Pt(width, height)
+	}
+	return image.Pt(largest, largest)
+}
+
+// sample applies both matrices and gives out the rows of the result.
+func (p *Plane) sample(x, y axis, emit func(i int, row []float32)) {
+	size, n := p.size(), len(x)
+	first, end := y.span()
+	values := make([]float32, size.X)
+	lines := make([]float32, (end-first)*n)
+	for r := first; r < end; r++ {
+		for i, v := range p.Pix[r*size.X:][:size.X] {
+			values[i] = float32(v)
+		}
+		x.apply(values, lines[(r-first)*n:][:n])
+	}
+	row := make([]float32, n)
+	for i, t := range y {
+		clear(row)
+		for k, w := range t.weights {
+			for j, v := range lines[(t.first+k-first)*n:][:n] {
+				row[j] += float32(w * v)
+			}
+		}
+		emit(i, row)
+	}
+}
+
+// taps are the places, from first on, that flow into one value, and by how much.
+type taps struct {
+	first   int
+	weights []float32
+}
+
+// axis is the matrix for the columns, or for the rows, of a plane.
+type axis []taps
+
+// newAxis makes the matrix that takes the part from…to of a plane's length to n
+// values, by way of a grid of so many samples.
+func newAxis(length, scale, from, to, grid, n int) axis {
+	at := steps(to-from, grid)
+	last := float64((length+scale-1)/scale - 1)
+	for i := range at {
+		at[i] = mirror(at[i]+from, length)
+	}
+	blur := newBlur(grid, n)
+	a := make(axis, n)
+	for i, b := range blur {
+		var t spread
+		for k, w := range b.weights {
+			u := (float64(at[b.first+k])+0.5)/float64(scale) - 0.5
+			t.add(min(max(u, 0), last), w)
+		}
+		a[i] = t.taps()
+	}
+	return a
+}
+
+// mirror brings a place beyond the picture back into it.
+func mirror(x, length int) int {
+	if x < 0 {
+		x = -1 - x
+	}
+	if x >= length {
+		x = 2*length - 1 - x
+	}
+	return min(max(x, 0), length-1)
+}
+
+// newBlur is the reference's two boxes and the choice of n places, of a line of
+// the length; 64 of a line of 64 are taken as they are.
+func newBlur(length, n int) axis {
+	w := window(length)
+	a := make(axis, n)
+	for i := range a {
+		at := (2*i + 1) * length / (2 * n)
+		var t spread
+		from, to := boxAt(at, length, w)
+		for m := from; m < to; m++ {
+			lo, hi := boxAt(m, length, w)
+			for k := lo; k < hi; k++ {
+				t.add(float64(k), 1/float32((to-from)*(hi-lo)))
+			}
+		}
+		a[i] = t.taps()
+	}
+	return a
+}
+
+// boxAt is what a box around a place covers, cut off at the ends.
+func boxAt(at, length, window int) (from, to int) {
+	end := at + ahead(window) + 1
+	return max(0, end-window), min(length, end)
+}
+
+// spread collects weights at places between two values.
+type spread struct {
+	places  []int
+	weights []float32
+}
+
+func (s *spread) add(at float64, weight float32) {
+	low := math.Floor(at)
+	part := float32(at - low)
+	s.places = append(s.places, int(low))
+	s.weights = append(s.weights, float32(weight*(1-part)))
+	if part > 0 {
+		s.places = append(s.places, int(low)+1)
+		s.weights = append(s.weights, float32(weight*part))
+	}
+}
+
+func (s *spread) taps() taps {
+	lo, hi := s.places[0], s.places[0]
+	for _, p := range s.places {
+		lo, hi = min(lo, p), max(hi, p)
+	}
+	t := taps{first: lo, weights: make([]float32, hi-lo+1)}
+	for i, p := range s.places {
+		t.weights[p-lo] += s.weights[i]
+	}
+	return t
+}
+
+// span is the range of places that flow into anything.
+func (a axis) span() (first, end int) {
+	first = a[0].first
+	for _, t := range a {
+		first, end = min(first, t.first), max(end, t.first+len(t.weights))
+	}
+	return first, end
+}
+
+func (a axis) apply(in, out []float32) {
+	for i, t := range a {
+		values := in[t.first:][:len(t.weights)]
+		var sum float32
+		for k, w := range t.weights {
+			sum += float32(w * values[k])
+		}
+		out[i] = sum
+	}
+}
