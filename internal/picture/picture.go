@@ -125,8 +125,13 @@ func Perceptual(ctx context.Context, data []byte, limits Limits) (tutela.Percept
 	if err != nil {
 		return tutela.Perceptual{}, err
 	}
+	return p.perceptual(), nil
+}
+
+// perceptual is the exact hash of the picture.
+func (p *Picture) perceptual() tutela.Perceptual {
 	hash, quality := pdq.Hash(p.Luma())
-	return tutela.Perceptual{PDQ: hash, Quality: quality, Width: p.Width, Height: p.Height, Decoder: p.Decoder}, nil
+	return tutela.Perceptual{PDQ: hash, Quality: quality, Width: p.Width, Height: p.Height, Decoder: p.Decoder}
 }
 
 func (f format) open(ctx context.Context, data []byte, limits Limits) (*Picture, error) {
