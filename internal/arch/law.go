@@ -42,8 +42,12 @@ var law = []room{
 	{name: "internal/digest", may: []string{""}},
 	{name: "internal/pdq", may: []string{""}, modules: []string{}},
 	{name: "internal/picture", may: []string{"", "internal/pdq"}},
+	{name: "internal/vpdq", may: []string{"", "internal/pdq"}, modules: []string{}},
+	{name: "internal/video", may: []string{"", "internal/pdq", "internal/picture"}, readOnly: true},
 	// hostile bytes, read in processes of their own
-	{name: "internal/confine", may: []string{"", "internal/evidence", "internal/picture"}, modules: []string{"golang.org/x/sys"}},
+	{name: "internal/confine", may: []string{"", "internal/evidence", "internal/picture", "internal/video"}, modules: []string{"golang.org/x/sys"}},
+	// what was seen, small and encrypted
+	{name: "internal/thumb", may: []string{"", "internal/durable"}, modules: []string{}},
 	// 4: what others know
 	{name: "internal/hashset", may: []string{"", "internal/pdq", "internal/durable"}},
 	// 5: what nobody can rewrite unseen; what people search
@@ -55,12 +59,12 @@ var law = []room{
 	// 6: who may do what
 	{name: "internal/authority", may: []string{""}},
 	// 7: where it all meets
-	{name: "internal/scan", may: []string{"", "internal/durable", "internal/evidence", "internal/digest", "internal/pdq", "internal/picture", "internal/hashset", "internal/ledger", "internal/catalog", "internal/authority"}, needsGrant: true},
+	{name: "internal/scan", may: []string{"", "internal/durable", "internal/evidence", "internal/digest", "internal/pdq", "internal/picture", "internal/hashset", "internal/ledger", "internal/catalog", "internal/authority", "internal/thumb"}, needsGrant: true},
 	{name: "internal/lab", may: []string{"", "internal/durable", "internal/hashset", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority"}},
 	{name: "internal/demo", may: []string{""}},
 
 	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
-	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/term", "verify"}, network: true},
+	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/term", "internal/thumb", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/catalog"}},
 }
 

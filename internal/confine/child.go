@@ -1,7 +1,6 @@
 package confine
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 
 	"tutela/internal/evidence"
 	"tutela/internal/evidence/filesystem"
-	"tutela/internal/picture"
 )
 
 // What the parent asks of a child …
@@ -26,7 +24,7 @@ const (
 	opRead               // content, at most → bytes, error
 	opReadAt             // content, offset, at most → bytes, error
 	opClose              // content or file system
-	opPicture            // source → perceptual hash
+	opPicture            // source, what is asked → view
 )
 
 // … and what a child asks of its parent.
@@ -249,21 +247,4 @@ func (c *child) close(d *decoder) ([]byte, error) {
 		return nil, closer.Close()
 	}
 	return nil, d.end()
-}
-
-func (c *child) picture(d *decoder) ([]byte, error) {
-	src := c.source(d)
-	if err := d.end(); err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.NewSectionReader(src, 0, src.Size()))
-	if err != nil {
-		return nil, err
-	}
-	p, err := picture.Perceptual(context.Background(), data, picture.Limits{Memory: pictureMemory})
-	if err != nil {
-		return nil, err
-	}
-	b := append(appendInt(nil, p.Quality), p.PDQ[:]...)
-	return appendBytes(appendInt(appendInt(b, p.Width), p.Height), p.Decoder), nil
 }

@@ -7,7 +7,7 @@
 // A program that uses it calls [Child] first thing in main, and [New] where it
 // begins to read evidence. The [Host] opens volumes ([Host.Volume]), looks
 // through free space ([Host.Carve]), expands archives ([Host.Expand]) and hashes
-// pictures ([Host.Perceptual]), each as the packages do that are named there, and
+// pictures ([Host.Look]), each as the packages do that are named there, and
 // with the same results.
 //
 // Promised: a reader that crashes, takes too much memory, or makes no progress

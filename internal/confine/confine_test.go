@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -468,8 +469,24 @@ func TestStopOfVisit(t *testing.T) {
 	}
 }
 
-func TestPerceptual(t *testing.T) {
+func TestLook(t *testing.T) {
 	h := newHost(t, Options{})
+	data := drawn(t)
+	for _, ask := range []picture.Ask{{}, {Exact: true}, {Variants: true}, {Exact: true, Variants: true, Thumbnail: true}} {
+		want, err := picture.Look(context.Background(), data, ask, picture.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := h.Look(context.Background(), data, ask); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v: %+v %v, want %+v", ask, got, err, want)
+		}
+	}
+	if _, err := h.Look(context.Background(), data[:200], picture.Ask{}); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("%v", err)
+	}
+}
+
+func drawn(t *testing.T) []byte {
 	m := image.NewGray(image.Rect(0, 0, 300, 200))
 	for i := range m.Pix {
 		m.Pix[i] = byte(i * i / 7)
@@ -478,26 +495,60 @@ func TestPerceptual(t *testing.T) {
 	if err := png.Encode(&b, m); err != nil {
 		t.Fatal(err)
 	}
-	want, err := picture.Perceptual(context.Background(), b.Bytes(), picture.Limits{})
+	return b.Bytes()
+}
+
+func TestPerceptual(t *testing.T) {
+	h := newHost(t, Options{})
+	want, err := picture.Perceptual(context.Background(), drawn(t), picture.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := h.Perceptual(context.Background(), b.Bytes()); err != nil || got != want {
+	if got, err := h.Perceptual(context.Background(), drawn(t)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v %v, want %v", got, err, want)
 	}
-	if _, err := h.Perceptual(context.Background(), b.Bytes()[:200]); err == nil || !strings.Contains(err.Error(), "damaged") {
-		t.Errorf("%v", err)
+}
+
+// fullView has every field.
+func fullView() *picture.View {
+	return &picture.View{
+		Perceptual: tutela.Perceptual{
+			PDQ: tutela.PDQ{1, 2, 3}, Quality: 77, Width: 4000, Height: 3000, Decoder: "by hand", Scale: 8,
+			Variants: []tutela.Variant{{Name: "rot90", PDQ: tutela.PDQ{4, 5}, Quality: 60}, {Name: "border", PDQ: tutela.PDQ{6}, Quality: 100}},
+		},
+		Thumbnail: []byte("small"),
+		Findings:  []tutela.Finding{{Code: tutela.FindingTruncated, Detail: "half of it"}},
+	}
+}
+
+func TestViewCrosses(t *testing.T) {
+	for _, want := range []*picture.View{fullView(), {}} {
+		if got, err := decodeView(appendView(nil, want)); err != nil || !reflect.DeepEqual(&got, want) {
+			t.Errorf("%+v %v, want %+v", got, err, want)
+		}
+	}
+	whole := appendView(nil, fullView())
+	for n := range whole {
+		if _, err := decodeView(whole[:n]); !errors.Is(err, errGarbled) {
+			t.Errorf("%d of %d bytes: %v", n, len(whole), err)
+		}
+	}
+	for _, want := range []picture.Ask{{}, {Exact: true}, {Variants: true}, {Thumbnail: true}} {
+		if got := (&decoder{b: appendAsk(nil, want)}).ask(); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
 	}
 }
 
 func FuzzDecoder(f *testing.F) {
 	f.Add(appendSent(nil, &sent{entry: evidence.Entry{Path: []byte("/a"), Findings: []tutela.Finding{{Code: "x"}}}, how: contentInline, inline: []byte("abc"), failed: io.ErrUnexpectedEOF}))
+	f.Add(appendView(nil, fullView()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d := &decoder{b: b}
 		d.sent()
 		decodeRead(b)
 		decodeError(b)
-		decodePerceptual(b)
+		decodeView(b)
 	})
 }
 

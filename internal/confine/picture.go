@@ -4,50 +4,123 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 
 	"tutela"
+	"tutela/internal/picture"
 )
 
-// Perceptual decodes and hashes a picture in a child, as package picture does.
-func (h *Host) Perceptual(ctx context.Context, data []byte) (p tutela.Perceptual, err error) {
+// Look decodes and hashes a picture in a child, as package picture does.
+func (h *Host) Look(ctx context.Context, data []byte, ask picture.Ask) (v picture.View, err error) {
 	var t tries
 	for {
-		p, err = h.perceptual(ctx, data)
+		v, err = h.look(ctx, data, ask)
 		var death *Death
 		if !errors.As(err, &death) || !t.again(0) {
-			return p, err
+			return v, err
 		}
 	}
 }
 
-func (h *Host) perceptual(ctx context.Context, data []byte) (p tutela.Perceptual, err error) {
+// Perceptual is the exact hash of a picture alone.
+func (h *Host) Perceptual(ctx context.Context, data []byte) (tutela.Perceptual, error) {
+	v, err := h.Look(ctx, data, picture.Ask{Exact: true})
+	return v.Perceptual, err
+}
+
+func (h *Host) look(ctx context.Context, data []byte, ask picture.Ask) (v picture.View, err error) {
 	if err := ctx.Err(); err != nil {
-		return p, err
+		return v, err
 	}
 	child, err := h.borrow()
 	if err != nil {
-		return p, err
+		return v, err
 	}
 	defer h.giveBack(child)
 	id, source := child.lend(bytes.NewReader(data), int64(len(data)))
 	defer child.takeBack(id)
-	reply, err := child.call(opPicture, source)
+	reply, err := child.call(opPicture, appendAsk(source, ask))
 	if err != nil {
 		if death := child.died(err); death != nil {
-			return p, death
+			return v, death
 		}
-		return p, err
+		return v, err
 	}
-	return decodePerceptual(reply)
+	return decodeView(reply)
 }
 
-func decodePerceptual(reply []byte) (p tutela.Perceptual, err error) {
-	d := &decoder{b: reply}
-	p.Quality = int(d.int())
-	if len(d.b) < len(p.PDQ) {
-		return p, errGarbled
+// picture is what the child does of it.
+func (c *child) picture(d *decoder) ([]byte, error) {
+	src, ask := c.source(d), d.ask()
+	if err := d.end(); err != nil {
+		return nil, err
 	}
-	d.b = d.b[copy(p.PDQ[:], d.b):]
-	p.Width, p.Height, p.Decoder = int(d.int()), int(d.int()), d.string()
-	return p, d.end()
+	data, err := io.ReadAll(io.NewSectionReader(src, 0, src.Size()))
+	if err != nil {
+		return nil, err
+	}
+	v, err := picture.Look(context.Background(), data, ask, picture.Limits{Memory: pictureMemory})
+	if err != nil {
+		return nil, err
+	}
+	return appendView(nil, &v), nil
+}
+
+func appendAsk(b []byte, a picture.Ask) []byte {
+	return appendInt(appendInt(appendInt(b, flag(a.Exact)), flag(a.Variants)), flag(a.Thumbnail))
+}
+
+func (d *decoder) ask() picture.Ask {
+	return picture.Ask{Exact: d.int() != 0, Variants: d.int() != 0, Thumbnail: d.int() != 0}
+}
+
+func appendView(b []byte, v *picture.View) []byte {
+	p := &v.Perceptual
+	b = appendInt(append(b, p.PDQ[:]...), p.Quality)
+	b = appendInt(appendInt(b, p.Width), p.Height)
+	b = appendInt(appendBytes(b, p.Decoder), p.Scale)
+	b = appendInt(b, len(p.Variants))
+	for _, variant := range p.Variants {
+		b = appendBytes(b, variant.Name)
+		b = appendInt(append(b, variant.PDQ[:]...), variant.Quality)
+	}
+	b = appendBytes(b, v.Thumbnail)
+	b = appendInt(b, len(v.Findings))
+	for _, f := range v.Findings {
+		b = appendBytes(appendBytes(b, f.Code), f.Detail)
+	}
+	return b
+}
+
+func decodeView(reply []byte) (v picture.View, err error) {
+	d := &decoder{b: reply}
+	p := &v.Perceptual
+	p.PDQ, p.Quality = d.pdq(), int(d.int())
+	p.Width, p.Height = int(d.int()), int(d.int())
+	p.Decoder, p.Scale = d.string(), int(d.int())
+	if n := d.count(); n > 0 {
+		p.Variants = make([]tutela.Variant, n)
+		for i := range p.Variants {
+			p.Variants[i] = tutela.Variant{Name: d.string(), PDQ: d.pdq(), Quality: int(d.int())}
+		}
+	}
+	if b := d.bytes(); len(b) > 0 {
+		v.Thumbnail = b
+	}
+	if n := d.count(); n > 0 {
+		v.Findings = make([]tutela.Finding, n)
+		for i := range v.Findings {
+			v.Findings[i] = tutela.Finding{Code: d.string(), Detail: d.string()}
+		}
+	}
+	return v, d.end()
+}
+
+func (d *decoder) pdq() (hash tutela.PDQ) {
+	if len(d.b) < len(hash) {
+		d.bad, d.b = true, nil
+		return hash
+	}
+	d.b = d.b[copy(hash[:], d.b):]
+	return hash
 }
