@@ -41,8 +41,9 @@ func (s *stream) open(at int) {
 // more moves what is left to the front and unstuffs a piece behind it. It must
 // not be called when the stream has ended.
 func (s *stream) more() {
-	s.end = copy(s.buf[:], s.buf[s.next:s.end])
-	s.next = 0
+	from := max(0, s.next-8) // seek may go back to what is in bits
+	s.end = copy(s.buf[:], s.buf[from:s.end])
+	s.next -= from
 	for s.end < piece && !s.ended {
 		s.unstuff()
 	}
