@@ -1,15 +1,12 @@
 package pdq
 
-import (
-	"image"
-	"math"
-)
+import "image"
 
 // Up to the median PDQ is linear: sampling the picture down to 512 columns,
 // blurring twice and keeping 64 of them is one matrix for the columns, and
 // another for the rows. Both are nearly empty. Where only the means of 8×8 pixels
-// are at hand, each sampled column is read between the two means it lies
-// between, and the matrix stays that of the whole picture. (PDQ of the means, as
+// are at hand, each sampled column is read from the means around it
+// (insideMean), and the matrix stays that of the whole picture. (PDQ of the means, as
 // if they were the picture, is another hash: 14 bits away on average.)
 
 // Plane is the brightness of a picture at full or at reduced size.
@@ -88,21 +85,66 @@ type axis []taps
 // values, by way of a grid of so many samples.
 func newAxis(length, scale, from, to, grid, n int) axis {
 	at := steps(to-from, grid)
-	last := float64((length+scale-1)/scale - 1)
 	for i := range at {
 		at[i] = mirror(at[i]+from, length)
 	}
-	blur := newBlur(grid, n)
+	last := (length - 1) / scale
+	inside := insideMean(scale)
 	a := make(axis, n)
-	for i, b := range blur {
+	for i, b := range newBlur(grid, n) {
 		var t spread
 		for k, w := range b.weights {
-			u := (float64(at[b.first+k])+0.5)/float64(scale) - 0.5
-			t.add(min(max(u, 0), last), w)
+			x := at[b.first+k]
+			for j, part := range inside[x%scale] {
+				t.add(min(max(x/scale+j-len(inside[0])/2, 0), last), float32(w*part))
+			}
 		}
 		a[i] = t.taps()
 	}
 	return a
+}
+
+// insideMean says how each of the pixels that a mean stands for is read from
+// that mean and its neighbours: two before it, itself, and two behind. Through
+// the sums of all pixels up to the six edges of the five goes one polynomial; its
+// slope is the brightness. This gives back some of the sharpness that the means
+// have lost.
+func insideMean(scale int) [][]float32 {
+	if scale == 1 {
+		return [][]float32{{1}}
+	}
+	all := make([][]float32, scale)
+	for i := range all {
+		all[i] = slopeAt((float64(i)+0.5)/float64(scale) + 2)
+	}
+	return all
+}
+
+// slopeAt is how much each of five means, of unit length from 0 to 5, weighs in
+// the slope at x of the polynomial through their sums: of Lagrange's polynomials
+// for the edges behind it, the slopes, added up.
+func slopeAt(x float64) []float32 {
+	const edges = 6
+	weights := make([]float32, edges-1)
+	for k := 1; k < edges; k++ {
+		slope := 0.0
+		for skip := range edges {
+			if skip == k {
+				continue
+			}
+			term := 1 / float64(k-skip)
+			for e := range edges {
+				if e != k && e != skip {
+					term *= (x - float64(e)) / float64(k-e)
+				}
+			}
+			slope += term
+		}
+		for mean := range k {
+			weights[mean] += float32(slope)
+		}
+	}
+	return weights
 }
 
 // mirror brings a place beyond the picture back into it.
@@ -128,7 +170,7 @@ func newBlur(length, n int) axis {
 		for m := from; m < to; m++ {
 			lo, hi := boxAt(m, length, w)
 			for k := lo; k < hi; k++ {
-				t.add(float64(k), 1/float32((to-from)*(hi-lo)))
+				t.add(k, 1/float32((to-from)*(hi-lo)))
 			}
 		}
 		a[i] = t.taps()
@@ -142,21 +184,15 @@ func boxAt(at, length, window int) (from, to int) {
 	return max(0, end-window), min(length, end)
 }
 
-// spread collects weights at places between two values.
+// spread collects weights at places, in any order.
 type spread struct {
 	places  []int
 	weights []float32
 }
 
-func (s *spread) add(at float64, weight float32) {
-	low := math.Floor(at)
-	part := float32(at - low)
-	s.places = append(s.places, int(low))
-	s.weights = append(s.weights, float32(weight*(1-part)))
-	if part > 0 {
-		s.places = append(s.places, int(low)+1)
-		s.weights = append(s.weights, float32(weight*part))
-	}
+func (s *spread) add(place int, weight float32) {
+	s.places = append(s.places, place)
+	s.weights = append(s.weights, weight)
 }
 
 func (s *spread) taps() taps {
