@@ -114,11 +114,11 @@ func BenchmarkNear(b *testing.B) {
 	}
 }
 
-func BenchmarkNearPlain(b *testing.B) {
+func BenchmarkNearBatchOfOne(b *testing.B) {
 	set := benchSet(b, *nearRows, hasPDQ)
 	r := rand.New(rand.NewPCG(11, 12))
 	for b.Loop() {
-		set.nearPlain(randomPDQ(r), MaxRadius, func(uint64, int) { b.Fatal("a random hash is near") })
+		set.layers[0].nearIndex().Batch([]tutela.PDQ{randomPDQ(r)}, MaxRadius, func(int, uint32, int) { b.Fatal("a random hash is near") })
 	}
 }
 

@@ -1,15 +1,10 @@
 package hashset
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math"
 	"os"
@@ -36,6 +31,27 @@ type Meta struct {
 type Work struct {
 	TempDir string // for sorting; "" is the folder of the set
 	Memory  int64  // bytes of buffers, 0 is 128 MiB; Go's own overhead comes on top
+
+	Progress func(Progress) // called some thousand rows apart, by one goroutine; nil tells nobody
+}
+
+// Stage is what an import is doing.
+type Stage string
+
+// The stages of an import, in their order. Comparing is left out where there is
+// nothing to compare with.
+const (
+	Reading   Stage = "reading"
+	Comparing Stage = "comparing"
+	Writing   Stage = "writing"
+	Indexing  Stage = "indexing"
+)
+
+// Progress is how far a stage is.
+type Progress struct {
+	Stage       Stage
+	Done, Total int64 // bytes when reading, rows when comparing and writing, steps when indexing; 0 in all if not known
+	Rows        int64 // so far
 }
 
 const defaultMemory = 128 << 20
@@ -49,6 +65,13 @@ type Report struct {
 	Refused  int64 // left out: no digest but trivial ones
 	Trivial  int64 // trivial digests taken off, also from assertions that were kept
 
+	// Against the version before: without one, all rows are added. A row of which
+	// anything changed was withdrawn and another added.
+	Added, Withdrawn, Unchanged int64
+	NotFound                    int64 // to withdraw, but no row holds them
+
+	PoorFrames int64 // frames of videos left out: their quality is too low to be matched
+
 	Uncategorised int64
 	Unlisted      []CodeCount // codes that the scheme registry does not list; kept
 }
@@ -61,34 +84,30 @@ type CodeCount struct {
 
 const maxRows = math.MaxUint32
 
-// sortRecord is a row on its way through the sorter, ordered by digests first:
-// sha256, sha1, md5, pdq, has, category, series, size+1; big endian.
-const (
-	atSHA1     = 32
-	atMD5      = atSHA1 + 20
-	atPDQ      = atMD5 + 16
-	atHas      = atPDQ + 32
-	atCategory = atHas + 1
-	atSeries   = atCategory + 2
-	atSize     = atSeries + 4
-	sortRecord = atSize + 8
-)
-
-// compiler holds what one Compile needs while it runs.
+// compiler holds what one import needs while it runs.
 type compiler struct {
 	ctx    context.Context
 	dir    string // temporary, its own
 	memory int64
-	out    *sectionWriter
+	tell   func(Progress)
+	names  *names // by which records are numbered
 	rows   *sorter
-	index  [4]*sorter // by MatchKind; 0 is not used
-	pdq    *os.File
-	names  *names
-	desc   description
-	shape  rowShape
+	bound  most
 	counts map[tutela.Category]int64
 	report Report
 	row    []byte // scratch
+}
+
+func newCompiler(ctx context.Context, dir string, work Work) (_ *compiler, err error) {
+	c := &compiler{ctx: ctx, memory: cmp.Or(work.Memory, defaultMemory), tell: work.Progress, names: newNames(), counts: map[tutela.Category]int64{}}
+	if c.tell == nil {
+		c.tell = func(Progress) {}
+	}
+	if c.dir, err = os.MkdirTemp(cmp.Or(work.TempDir, dir), ".compile-*"); err != nil {
+		return nil, err
+	}
+	c.rows = newSorter(c.dir, c.memory/2, order(c.names))
+	return c, nil
 }
 
 // Compile writes the assertions of r as a compiled set to path, which must not
@@ -96,19 +115,23 @@ type compiler struct {
 // rename nothing has happened; an error leaves nothing behind. The same
 // assertions in the same order with the same meta give the same bytes.
 func Compile(ctx context.Context, path string, meta Meta, r Reader, work Work) (_ tutela.SetVersion, _ Report, err error) {
+	fail := func(err error) error { return fmt.Errorf("compile set %q: %w", meta.Name, err) }
 	if err := checkMeta(path, meta); err != nil {
-		return tutela.SetVersion{}, Report{}, fmt.Errorf("compile set %q: %w", meta.Name, err)
+		return tutela.SetVersion{}, Report{}, fail(err)
 	}
-	c := &compiler{ctx: ctx, memory: cmp.Or(work.Memory, defaultMemory), names: newNames(), counts: map[tutela.Category]int64{}}
-	c.dir, err = os.MkdirTemp(cmp.Or(work.TempDir, filepath.Dir(path)), ".compile-*")
+	c, err := newCompiler(ctx, filepath.Dir(path), work)
 	if err != nil {
-		return tutela.SetVersion{}, Report{}, fmt.Errorf("compile set %q: %w", meta.Name, err)
+		return tutela.SetVersion{}, Report{}, fail(err)
 	}
 	defer func() { err = errors.Join(err, c.cleanUp()) }()
-	version, err := c.compile(path, meta, r)
-	if err != nil {
-		return tutela.SetVersion{}, c.report, fmt.Errorf("compile set %q: %w", meta.Name, err)
+	if err := c.read(r); err != nil {
+		return tutela.SetVersion{}, c.report, fail(err)
 	}
+	version, err := c.write(path, meta, draft{rows: c.distinct, bound: c.bound, count: c.rows.count})
+	if err != nil {
+		return tutela.SetVersion{}, c.report, fail(err)
+	}
+	c.report.Added = c.report.Rows
 	return version, c.report, nil
 }
 
@@ -125,17 +148,23 @@ func checkMeta(path string, meta Meta) error {
 	return CheckName(meta.Name)
 }
 
-func (c *compiler) compile(path string, meta Meta, r Reader) (tutela.SetVersion, error) {
-	if err := c.read(r); err != nil {
-		return tutela.SetVersion{}, err
-	}
-	c.desc.Name, c.desc.Version, c.desc.Status = meta.Name, meta.Version, meta.Status.String()
-	c.desc.Scheme, c.desc.Format, c.desc.Imported = meta.Scheme, meta.Format, meta.Imported.UTC().Round(0)
+// draft is what a file is made of.
+type draft struct {
+	rows  stream
+	bound most
+	count uint64  // of rows, at most
+	base  *Set    // nil if the file is whole
+	left  *rowSet // rows of the base that are withdrawn
+}
+
+func (c *compiler) write(path string, meta Meta, what draft) (tutela.SetVersion, error) {
+	desc := description{Name: meta.Name, Version: meta.Version, Status: meta.Status.String(),
+		Scheme: meta.Scheme, Format: meta.Format, Imported: meta.Imported.UTC().Round(0)}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".set-*")
 	if err != nil {
 		return tutela.SetVersion{}, err
 	}
-	digest, err := c.fill(tmp, meta.Sources)
+	digest, err := c.fill(tmp, &desc, meta.Sources, what)
 	err = errors.Join(err, tmp.Close())
 	if err == nil {
 		err = publish(tmp.Name(), path, digest)
@@ -143,7 +172,8 @@ func (c *compiler) compile(path string, meta Meta, r Reader) (tutela.SetVersion,
 	if err != nil {
 		return tutela.SetVersion{}, errors.Join(err, discard(tmp.Name()))
 	}
-	version, err := c.desc.setVersion()
+	c.report.Rows = int64(desc.Holds.Rows)
+	version, err := desc.setVersion()
 	version.Digest = digest
 	return version, err
 }
@@ -174,22 +204,17 @@ func publish(tmp, path string, digest tutela.SHA256) error {
 
 const digestSuffix = ".sha256"
 
-func (c *compiler) cleanUp() error {
-	var errs []error
-	for _, s := range append(c.index[:], c.rows) {
-		if s != nil {
-			errs = append(errs, s.close())
-		}
-	}
-	if c.pdq != nil {
-		errs = append(errs, c.pdq.Close())
-	}
-	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
+func (c *compiler) cleanUp() error { return errors.Join(c.rows.close(), os.RemoveAll(c.dir)) }
+
+// measured is a Reader that knows how far it is.
+type measured interface {
+	// Progress gives bytes read and bytes in all; 0 in all if not known.
+	Progress() (done, total int64)
 }
 
 // read takes everything from the reader into the sorter.
 func (c *compiler) read(r Reader) error {
-	c.rows = newSorter(c.dir, sortRecord, c.memory/2)
+	far, _ := r.(measured)
 	for {
 		a, err := r.Next()
 		if err == io.EOF {
@@ -198,16 +223,26 @@ func (c *compiler) read(r Reader) error {
 		if err != nil {
 			return fmt.Errorf("nothing was imported: %w", err)
 		}
-		if c.report.Read%4096 == 0 && c.ctx.Err() != nil {
-			return c.ctx.Err()
+		if c.report.Read%4096 == 0 {
+			if c.ctx.Err() != nil {
+				return c.ctx.Err()
+			}
+			p := Progress{Stage: Reading, Rows: c.report.Read}
+			if far != nil {
+				p.Done, p.Total = far.Progress()
+			}
+			c.tell(p)
 		}
 		c.report.Read++
 		if err := c.take(&a); err != nil {
 			return err
 		}
 	}
+	if poor, ok := r.(interface{ Poor() int64 }); ok {
+		c.report.PoorFrames = poor.Poor()
+	}
 	c.report.Unlisted = unlisted(c.counts)
-	return nil
+	return c.rows.settle()
 }
 
 func (c *compiler) take(a *tutela.Assertion) error {
@@ -220,19 +255,26 @@ func (c *compiler) take(a *tutela.Assertion) error {
 		c.report.Refused++
 		return nil
 	}
-	if c.rows.count == maxRows {
-		return fmt.Errorf("more than %d assertions", maxRows)
+	if len(a.Frames) > maxFrames {
+		return fmt.Errorf("a video of %d frames: at most %d are kept", len(a.Frames), maxFrames)
 	}
 	if a.Category == (tutela.Category{}) {
 		c.report.Uncategorised++
 	} else {
 		c.counts[a.Category]++
 	}
+	c.bound.count(digestsOf(a))
 	record, err := c.encode(a)
 	if err != nil {
 		return err
 	}
 	return c.rows.add(record)
+}
+
+func (b *most) count(has uint8) {
+	if best := strongest(has); best != 0 {
+		b[best]++
+	}
 }
 
 func digestsOf(a *tutela.Assertion) (has uint8) {
@@ -248,47 +290,48 @@ func digestsOf(a *tutela.Assertion) (has uint8) {
 	if a.PDQ != nil {
 		has |= hasPDQ
 	}
+	if len(a.Frames) > 0 {
+		has |= hasFrames
+	}
 	return has
 }
 
-func (c *compiler) encode(a *tutela.Assertion) ([]byte, error) {
-	category, err := c.names.category(a.Category)
-	if err != nil {
-		return nil, err
-	}
-	series, err := c.names.seriesOf(a.Series)
-	if err != nil {
-		return nil, err
-	}
-	c.row = append(c.row[:0], make([]byte, sortRecord)...)
-	b := c.row
-	if a.SHA256 != nil {
-		copy(b, a.SHA256[:])
-	}
-	if a.SHA1 != nil {
-		copy(b[atSHA1:], a.SHA1[:])
-	}
-	if a.MD5 != nil {
-		copy(b[atMD5:], a.MD5[:])
-	}
-	if a.PDQ != nil {
-		copy(b[atPDQ:], a.PDQ[:])
-	}
-	b[atHas] = digestsOf(a)
-	binary.BigEndian.PutUint16(b[atCategory:], category)
-	binary.BigEndian.PutUint32(b[atSeries:], series)
-	binary.BigEndian.PutUint64(b[atSize:], uint64(max(a.Size, -1)+1))
-	c.shape = shapeOf(c.seen(b[atHas]))
-	return b, nil
+// encode gives the record of a row; it is valid until the next.
+func (c *compiler) encode(a *tutela.Assertion) (record []byte, err error) {
+	c.row, err = c.names.encodeRow(c.row[:0], a)
+	return c.row, err
 }
 
-// seen remembers which digests any row has; the counts in the description are
-// made exact when the rows are written.
-func (c *compiler) seen(has uint8) uint8 {
-	c.desc.MD5 |= uint64(has & hasMD5)
-	c.desc.SHA1 |= uint64(has & hasSHA1)
-	c.desc.SHA256 |= uint64(has & hasSHA256)
-	return uint8(c.desc.MD5 | c.desc.SHA1 | c.desc.SHA256)
+// distinct is the stream of what was read, with what is repeated merged.
+func (c *compiler) distinct(visit func(record []byte) error) error {
+	var held []byte
+	repeated := int64(0)
+	err := c.rows.each(func(b []byte) error {
+		if held == nil {
+			held = append(held, b...)
+			return nil
+		}
+		x, y := parseRecord(held), parseRecord(b)
+		if rowsEqual(&x, &y) {
+			repeated++
+			// A size that is told wins over one that is not. Where two are told,
+			// the smaller came first and stays.
+			if x.size == 0 {
+				held = append(held[:0], b...)
+			}
+			return nil
+		}
+		if err := visit(held); err != nil {
+			return err
+		}
+		held = append(held[:0], b...)
+		return nil
+	})
+	if err == nil && held != nil {
+		err = visit(held)
+	}
+	c.report.Merged = repeated
+	return err
 }
 
 func unlisted(counts map[tutela.Category]int64) []CodeCount {
@@ -306,234 +349,41 @@ func unlisted(counts map[tutela.Category]int64) []CodeCount {
 }
 
 // fill writes the whole file and returns its digest.
-func (c *compiler) fill(f *os.File, sources []Source) (tutela.SHA256, error) {
+func (c *compiler) fill(f *os.File, desc *description, sources []Source, what draft) (d tutela.SHA256, err error) {
 	if err := f.Chmod(0o600); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return tutela.SHA256{}, err
+		return d, err
 	}
-	c.out = newSectionWriter(f)
-	steps := []func() error{c.writeRows, c.writeStrings, c.writeIndexes, c.writePDQ,
-		func() error { return c.writeSources(sources) }, c.out.flush}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return tutela.SHA256{}, err
+	out := newSectionWriter(f)
+	columns := newColumns(c.ctx, c.dir, c.memory, out, c.names, what.bound)
+	columns.told = func(rows uint64) { c.tell(Progress{Writing, int64(rows), int64(what.count), int64(rows)}) }
+	columns.indexing = func(done, of int) { c.tell(Progress{Indexing, int64(done), int64(of), int64(columns.desc.Rows)}) }
+	err = errors.Join(columns.write(what.rows), columns.close())
+	if err != nil {
+		return d, err
+	}
+	desc.Stored = columns.desc
+	desc.Holds = columns.desc.holdings
+	if what.base != nil {
+		if err := c.placeOn(desc, out, what); err != nil {
+			return d, err
 		}
 	}
-	head, err := encodeHead(c.desc, c.out.sections)
+	text, err := encodeSources(sources)
 	if err != nil {
-		return tutela.SHA256{}, err
+		return d, err
+	}
+	if err := errors.Join(out.whole(sectionSources, text), out.finish()); err != nil {
+		return d, err
+	}
+	head, err := encodeHead(*desc, out.sections)
+	if err != nil {
+		return d, err
 	}
 	if _, err := f.WriteAt(head, 0); err != nil {
-		return tutela.SHA256{}, err
+		return d, err
 	}
 	if err := f.Sync(); err != nil {
-		return tutela.SHA256{}, err
+		return d, err
 	}
 	return hashFile(c.ctx, f)
 }
-
-// writeRows merges what is repeated, writes the rows in order and feeds the
-// sorters of the indexes.
-func (c *compiler) writeRows() (err error) {
-	for kind := tutela.MatchMD5; kind <= tutela.MatchSHA256; kind++ {
-		c.index[kind] = newSorter(c.dir, indexEntry, c.memory/8)
-	}
-	if c.pdq, err = os.CreateTemp(c.dir, "pdq-*"); err != nil {
-		return err
-	}
-	pdq := bufio.NewWriterSize(c.pdq, 64<<10)
-	c.desc.MD5, c.desc.SHA1, c.desc.SHA256 = 0, 0, 0
-	c.out.begin(sectionRows)
-	var held []byte
-	err = c.rows.each(func(record []byte) error {
-		if held != nil && bytes.Equal(held[:atSize], record[:atSize]) {
-			c.report.Merged++
-			mergeSize(held, record)
-			return nil
-		}
-		if held != nil {
-			if err := c.writeRow(held, pdq); err != nil {
-				return err
-			}
-		}
-		held = append(held[:0], record...)
-		return nil
-	})
-	if err == nil && held != nil {
-		err = c.writeRow(held, pdq)
-	}
-	c.report.Rows = int64(c.desc.Rows)
-	return errors.Join(err, pdq.Flush(), c.out.end(), c.rows.close())
-}
-
-// mergeSize lets a size that is told win over one that is not. Where two are
-// told, the smaller came first and stays.
-func mergeSize(held, record []byte) {
-	if binary.BigEndian.Uint64(held[atSize:]) == 0 {
-		copy(held[atSize:], record[atSize:])
-	}
-}
-
-func (c *compiler) writeRow(b []byte, pdq io.Writer) error {
-	if c.desc.Rows%4096 == 0 && c.ctx.Err() != nil {
-		return c.ctx.Err()
-	}
-	row, has := uint32(c.desc.Rows), b[atHas]
-	c.desc.Rows++
-	if err := c.feed(b, row); err != nil {
-		return err
-	}
-	if has&hasPDQ != 0 {
-		c.desc.PDQ++
-		if _, err := pdq.Write(binary.LittleEndian.AppendUint32(b[atPDQ:atHas:atHas], row)); err != nil {
-			return err
-		}
-	}
-	le := binary.LittleEndian
-	out := append(c.row[:0], has, 0)
-	out = le.AppendUint16(out, binary.BigEndian.Uint16(b[atCategory:]))
-	out = le.AppendUint32(out, binary.BigEndian.Uint32(b[atSeries:]))
-	out = le.AppendUint64(out, binary.BigEndian.Uint64(b[atSize:]))
-	if c.shape.md5 > 0 {
-		out = append(out, b[atMD5:atPDQ]...)
-	}
-	if c.shape.sha1 > 0 {
-		out = append(out, b[atSHA1:atMD5]...)
-	}
-	if c.shape.sha256 > 0 {
-		out = append(out, b[:atSHA1]...)
-	}
-	c.row = out
-	_, err := c.out.Write(out)
-	return err
-}
-
-// feed gives the row to the index of every digest it has.
-func (c *compiler) feed(b []byte, row uint32) error {
-	has := b[atHas]
-	switch strongest(has) {
-	case tutela.MatchSHA256:
-		c.desc.StrongestSHA256++
-	case tutela.MatchSHA1:
-		c.desc.StrongestSHA1++
-	case tutela.MatchMD5:
-		c.desc.StrongestMD5++
-	}
-	for _, d := range []struct {
-		bit   uint8
-		kind  tutela.MatchKind
-		at    int
-		count *uint64
-	}{
-		{hasMD5, tutela.MatchMD5, atMD5, &c.desc.MD5},
-		{hasSHA1, tutela.MatchSHA1, atSHA1, &c.desc.SHA1},
-		{hasSHA256, tutela.MatchSHA256, 0, &c.desc.SHA256},
-	} {
-		if has&d.bit == 0 {
-			continue
-		}
-		*d.count++
-		var entry [indexEntry]byte
-		copy(entry[:8], b[d.at:])
-		binary.BigEndian.PutUint32(entry[8:], row)
-		if err := c.index[d.kind].add(entry[:]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *compiler) writeStrings() error {
-	c.out.begin(sectionStrings)
-	_, err := c.out.Write(c.names.encode())
-	return errors.Join(err, c.out.end())
-}
-
-func (c *compiler) writeIndexes() error {
-	kinds := map[tutela.MatchKind]sectionKind{
-		tutela.MatchMD5: sectionMD5, tutela.MatchSHA1: sectionSHA1, tutela.MatchSHA256: sectionSHA256}
-	for kind := tutela.MatchMD5; kind <= tutela.MatchSHA256; kind++ {
-		if c.index[kind].count == 0 {
-			continue
-		}
-		if err := c.ctx.Err(); err != nil {
-			return err
-		}
-		c.out.begin(kinds[kind])
-		if err := writeIndex(c.out, c.index[kind]); err != nil {
-			return err
-		}
-		if err := errors.Join(c.out.end(), c.index[kind].close()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *compiler) writeSources(sources []Source) error {
-	text, err := encodeSources(sources)
-	if err != nil {
-		return err
-	}
-	c.out.begin(sectionSources)
-	_, err = c.out.Write(text)
-	return errors.Join(err, c.out.end())
-}
-
-// hashFile reads the file from its beginning.
-func hashFile(ctx context.Context, f io.ReadSeeker) (d tutela.SHA256, err error) {
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return d, err
-	}
-	h := sha256.New()
-	buf := make([]byte, 1<<20)
-	for {
-		if err := ctx.Err(); err != nil {
-			return d, err
-		}
-		n, err := f.Read(buf)
-		h.Write(buf[:n])
-		if err == io.EOF {
-			h.Sum(d[:0])
-			return d, nil
-		}
-		if err != nil {
-			return d, err
-		}
-	}
-}
-
-// sectionWriter writes sections one after the other behind the head, and their
-// checksums as they pass.
-type sectionWriter struct {
-	w        *bufio.Writer
-	offset   uint64
-	sections []section
-}
-
-func newSectionWriter(f *os.File) *sectionWriter {
-	s := &sectionWriter{w: bufio.NewWriterSize(f, 1<<20), offset: headSize}
-	s.w.Write(make([]byte, headSize)) // written over at the end
-	return s
-}
-
-func (s *sectionWriter) begin(kind sectionKind) {
-	s.sections = append(s.sections, section{kind: kind, offset: s.offset})
-}
-
-func (s *sectionWriter) Write(p []byte) (int, error) {
-	current := &s.sections[len(s.sections)-1]
-	current.sum = crc32.Update(current.sum, castagnoli, p)
-	current.length += uint64(len(p))
-	s.offset += uint64(len(p))
-	return s.w.Write(p)
-}
-
-// end fills up to the next multiple of 8.
-func (s *sectionWriter) end() error {
-	next := align8(s.offset)
-	_, err := s.w.Write(make([]byte, next-s.offset))
-	s.offset = next
-	return err
-}
-
-func (s *sectionWriter) flush() error { return s.w.Flush() }

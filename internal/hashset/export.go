@@ -61,6 +61,9 @@ func (s *Set) Export(w io.Writer, format Export) (written, left uint64, err erro
 			left++
 		}
 	}
+	if err := s.Damage(); err != nil {
+		return written, left, fmt.Errorf("export set %q: %w", s.meta.Name, err)
+	}
 	return written, left, b.Flush()
 }
 
@@ -94,13 +97,13 @@ func size(n int64) string {
 // exportHashdeep writes the row number where a file name belongs. An untold
 // size is 0, for which hashdeep has no other word.
 func (s *Set) exportHashdeep(w *bufio.Writer) (func(*tutela.Assertion) (bool, error), error) {
-	kinds := s.desc.shape()
+	kinds := s.Counts()
 	fmt.Fprint(w, "%%%% HASHDEEP-1.0\n%%%% size")
 	for _, k := range []struct {
-		at   int
+		rows uint64
 		name string
-	}{{kinds.md5, "md5"}, {kinds.sha1, "sha1"}, {kinds.sha256, "sha256"}} {
-		if k.at > 0 {
+	}{{kinds.MD5, "md5"}, {kinds.SHA1, "sha1"}, {kinds.SHA256, "sha256"}} {
+		if k.rows > 0 {
 			fmt.Fprintf(w, ",%s", k.name)
 		}
 	}
@@ -108,7 +111,7 @@ func (s *Set) exportHashdeep(w *bufio.Writer) (func(*tutela.Assertion) (bool, er
 	row := 0
 	return func(a *tutela.Assertion) (bool, error) {
 		row++
-		if kinds.stride == rowFixed || kinds.md5 > 0 && a.MD5 == nil || kinds.sha1 > 0 && a.SHA1 == nil || kinds.sha256 > 0 && a.SHA256 == nil {
+		if kinds.MD5+kinds.SHA1+kinds.SHA256 == 0 || kinds.MD5 > 0 && a.MD5 == nil || kinds.SHA1 > 0 && a.SHA1 == nil || kinds.SHA256 > 0 && a.SHA256 == nil {
 			return false, nil
 		}
 		fmt.Fprintf(w, "%d", max(a.Size, 0))

@@ -56,7 +56,7 @@ func (f *files) open(ctx context.Context, path string, q ImportRequest) error {
 	}
 	f.readers = append(f.readers, r)
 	f.infos = append(f.infos, info)
-	f.sources = append(f.sources, Source{Name: filepath.Base(path), Size: info.Size(), SHA256: digest, Format: format})
+	f.sources = append(f.sources, Source{Name: filepath.Base(path), Size: info.Size(), SHA256: digest, Format: format, Intent: q.Intent})
 	if s, ok := r.(Schemer); ok && f.scheme == "" {
 		f.scheme = s.Scheme()
 	}

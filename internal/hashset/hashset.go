@@ -66,4 +66,5 @@ const (
 var (
 	ErrCorrupt = errors.New("compiled set is damaged")
 	ErrNewer   = errors.New("compiled set was written by a newer tutela")
+	ErrOlder   = errors.New("compiled set was written by an older tutela")
 )

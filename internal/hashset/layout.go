@@ -20,33 +20,23 @@ import (
 //	  16  number of sections, u32
 //	  20  CRC-32C of the head with this field zero, u32
 //	  24  description, JSON: a person can read it with `head`
-//	   …  sections at the next multiple of 8: kind u32, CRC-32C u32, offset u64, length u64
+//	   …  sections at the next multiple of 8: kind u32, CRC-32C u32 (of sums;
+//	      zero for the others), offset u64, length u64
 //	   …  zeros
-//	the sections, each at a multiple of 8
+//	the sections, each at a multiple of 8, sums last
 //
-// rows: one row an assertion, ordered by digests, so that equal input gives
-// equal bytes. A row is: which digests it has (bits 1, 2, 4 for MD5, SHA-1,
-// SHA-256, 8 for PDQ) u8, zero u8, category u16, series u32 (both count in
-// strings, 0 is none), size u64 (0 is not told, else size+1), and the exact
-// digests that any row of the set has, in the order MD5, SHA-1, SHA-256; absent
-// ones are zeros.
+// Rows are ordered by SHA-256, SHA-1, MD5, PDQ and frames, an absent digest
+// before all others. So rows whose strongest digest is MD5 stand together and
+// are ordered by it, then those of SHA-1, then those of SHA-256: what a scan asks
+// for needs no index but the places where the leading bits change. Everything
+// that rows hold is a column, and a column that tells nothing takes no room.
+// columns.go, buckets.go, fuse.go and blocks.go say what the sections hold.
 //
-// strings: number of categories u32, then scheme and code of each, number of
-// series u32, then each; a string is its length u32 and its bytes.
-//
-// md5, sha1, sha256: entries u64, bits u32, zero u32; the entries in order of
-// prefix, each the first eight bytes of a digest, read big-endian, as u64, and
-// the row u32; then 2^bits+1 offsets u32: the entries whose prefix begins with
-// the bits b are those from offset b to offset b+1. The tail of the digest lies
-// in the row, where every hit is confirmed.
-//
-// pdq: 32 bytes a hash in order of rows. pdq-rows: the row u32 of each.
-// bands: see near.go.
-//
-// sources: JSON, the files that the set was made from.
+// A version is whole, or names the whole version it is based on and holds the
+// rows that were added and the numbers of those that were withdrawn.
 const (
 	magic       = "tutset\r\n"
-	fileVersion = 1 // a file of another version is not read
+	fileVersion = 2 // a file of another version is not read
 	headSize    = 4096
 	headFixed   = 24
 	sectionSize = 24
@@ -55,30 +45,134 @@ const (
 type sectionKind uint32
 
 // The values are written into compiled sets: they must never change. A reader
-// passes over kinds from optional on that it does not know, and refuses others:
-// there is room for filters in front of the indexes without a new version.
+// passes over kinds from optional on that it does not know, and refuses others.
 const (
-	sectionRows    sectionKind = 1
-	sectionStrings sectionKind = 2
-	sectionMD5     sectionKind = 3
-	sectionSHA1    sectionKind = 4
-	sectionSHA256  sectionKind = 5
-	sectionPDQ     sectionKind = 6
-	sectionPDQRows sectionKind = 7
-	sectionBands   sectionKind = 8
-	sectionSources sectionKind = 9
+	sectionSums      sectionKind = 1 // CRC-32C u32 of each block behind the head
+	sectionNames     sectionKind = 2 // categories and series
+	sectionSources   sectionKind = 3 // JSON: the files that the set was made from
+	sectionWithdrawn sectionKind = 4 // u32 each, in order: rows of the base that left
+	sectionCategory  sectionKind = 5 // numbers in names, from 1; 0 is none
+	sectionSeries    sectionKind = 6
+	sectionSize64    sectionKind = 7  // 0 is not told, else size+1
+	sectionHashes    sectionKind = 8  // 32 bytes each, in order of rows
+	sectionHashRows  sectionKind = 9  // u32 each; not there where hash n is row n's
+	sectionFrames    sectionKind = 10 // a bit each, set for frames; not there without frames
+	sectionNear      sectionKind = 11 // package near
 
 	optional sectionKind = 1 << 31
 )
 
-// Bits of the digests that a row has. They are written into compiled sets.
+// Parts of an exact digest. Their sections are 16 times the kind of match plus
+// these.
+const (
+	partDigests       = 0 // packed, in order of rows
+	partPresent       = 1 // which rows have one; not there where all or none do
+	partSorted        = 2 // buckets of the rows that are ordered by it
+	partSortedFilter  = 3
+	partEntries       = 4 // the other rows, ordered by it
+	partEntryBuckets  = 5
+	partEntriesFilter = 6
+	parts             = 7
+)
+
+func digestSection(kind tutela.MatchKind, part int) sectionKind {
+	return sectionKind(16*int(kind) + part)
+}
+
+func (k sectionKind) isKnown() bool {
+	digest := k >= 16 && k < 64 && k%16 < parts
+	return k >= sectionSums && k <= sectionNear || digest
+}
+
+// Bits of the digests that a row has.
 const (
 	hasMD5    = 1
 	hasSHA1   = 2
 	hasSHA256 = 4
 	hasPDQ    = 8
+	hasFrames = 16
 	hasExact  = hasMD5 | hasSHA1 | hasSHA256
 )
+
+// holdings counts the rows of something that have a digest of each kind.
+type holdings struct {
+	Rows   uint64 `json:"rows"`
+	MD5    uint64 `json:"md5"`
+	SHA1   uint64 `json:"sha1"`
+	SHA256 uint64 `json:"sha256"`
+	PDQ    uint64 `json:"pdq"`
+	Videos uint64 `json:"videos"` // rows with frames
+}
+
+func (h *holdings) exact() [4]uint64 {
+	return [4]uint64{tutela.MatchMD5: h.MD5, tutela.MatchSHA1: h.SHA1, tutela.MatchSHA256: h.SHA256}
+}
+
+// change counts a row in or, with by -1, out.
+func (h *holdings) change(has uint8, by int) {
+	step := uint64(by)
+	h.Rows += step
+	for bit, n := range [...]*uint64{&h.MD5, &h.SHA1, &h.SHA256, &h.PDQ, &h.Videos} {
+		if has&(1<<bit) != 0 {
+			*n += step
+		}
+	}
+}
+
+// add counts what another holds in.
+func (h *holdings) add(o *holdings) {
+	h.Rows += o.Rows
+	h.MD5 += o.MD5
+	h.SHA1 += o.SHA1
+	h.SHA256 += o.SHA256
+	h.PDQ += o.PDQ
+	h.Videos += o.Videos
+}
+
+// stored describes the columns of a file.
+type stored struct {
+	holdings
+	// Strongest counts the rows whose strongest exact digest is of a kind.
+	StrongestMD5    uint64 `json:"strongest_md5"`
+	StrongestSHA1   uint64 `json:"strongest_sha1"`
+	StrongestSHA256 uint64 `json:"strongest_sha256"`
+	Hashes          uint64 `json:"hashes"` // PDQ hashes of pictures and of frames
+}
+
+func (b *stored) strongest() [4]uint64 {
+	return [4]uint64{tutela.MatchMD5: b.StrongestMD5, tutela.MatchSHA1: b.StrongestSHA1, tutela.MatchSHA256: b.StrongestSHA256}
+}
+
+// check holds the counts against each other.
+func (b *stored) check() error {
+	for _, n := range []uint64{b.MD5, b.SHA1, b.SHA256, b.PDQ, b.Videos, b.StrongestMD5, b.StrongestSHA1, b.StrongestSHA256} {
+		if b.Rows > maxRows || n > b.Rows {
+			return fmt.Errorf("%w: its counts make no sense", ErrCorrupt)
+		}
+	}
+	exact, strongest := b.exact(), b.strongest()
+	later := b.Rows
+	for kind := tutela.MatchSHA256; kind >= tutela.MatchMD5; kind-- {
+		if strongest[kind] > exact[kind] || strongest[kind] > later {
+			return fmt.Errorf("%w: its counts make no sense", ErrCorrupt)
+		}
+		later -= strongest[kind]
+		if exact[kind] > b.Rows-later {
+			return fmt.Errorf("%w: its counts make no sense", ErrCorrupt)
+		}
+	}
+	if b.StrongestSHA256 != b.SHA256 || b.Hashes > maxRows {
+		return fmt.Errorf("%w: its counts make no sense", ErrCorrupt)
+	}
+	return nil
+}
+
+// baseText names the whole version of the same set that a version is based on.
+type baseText struct {
+	Version int    `json:"version"`
+	SHA256  string `json:"sha256"`
+	Rows    uint64 `json:"rows"`
+}
 
 // description is the JSON in the head.
 type description struct {
@@ -88,16 +182,9 @@ type description struct {
 	Scheme   string    `json:"scheme"`
 	Format   string    `json:"format"`
 	Imported time.Time `json:"imported"`
-	Rows     uint64    `json:"rows"`
-	MD5      uint64    `json:"md5"`
-	SHA1     uint64    `json:"sha1"`
-	SHA256   uint64    `json:"sha256"`
-	PDQ      uint64    `json:"pdq"`
-	// Strongest counts the rows whose strongest exact digest is of a kind:
-	// only those are asked when matching.
-	StrongestMD5    uint64 `json:"strongest_md5"`
-	StrongestSHA1   uint64 `json:"strongest_sha1"`
-	StrongestSHA256 uint64 `json:"strongest_sha256"`
+	Holds    holdings  `json:"holds"`  // of the version
+	Stored   stored    `json:"stored"` // of this file; the same where there is no base
+	Base     *baseText `json:"base,omitempty"`
 }
 
 type section struct {
@@ -149,8 +236,11 @@ func decodeHead(head []byte) (d description, sections []section, err error) {
 	if len(head) < headSize || !bytes.HasPrefix(head, []byte(magic)) {
 		return d, nil, fmt.Errorf("%w: it does not begin as one", ErrCorrupt)
 	}
-	if v := le.Uint32(head[8:]); v != fileVersion {
+	switch v := le.Uint32(head[8:]); {
+	case v > fileVersion:
 		return d, nil, fmt.Errorf("%w: format version %d, this one reads %d", ErrNewer, v, fileVersion)
+	case v < fileVersion:
+		return d, nil, fmt.Errorf("%w: format version %d, this one reads %d: import the list again", ErrOlder, v, fileVersion)
 	}
 	if headSum(head) != le.Uint32(head[20:]) {
 		return d, nil, fmt.Errorf("%w: the checksum of its head does not hold", ErrCorrupt)
@@ -179,41 +269,13 @@ func (d *description) setVersion() (tutela.SetVersion, error) {
 	if err := CheckName(d.Name); err != nil || d.Version < 1 {
 		return tutela.SetVersion{}, fmt.Errorf("%w: it is called %q, version %d", ErrCorrupt, d.Name, d.Version)
 	}
+	if b := d.Base; b != nil && (b.Version < 1 || b.Version >= d.Version || b.Rows > maxRows-d.Stored.Rows) {
+		return tutela.SetVersion{}, fmt.Errorf("%w: version %d is based on version %d", ErrCorrupt, d.Version, b.Version)
+	}
 	return tutela.SetVersion{
 		Name: d.Name, Version: d.Version, Status: status, Scheme: d.Scheme, Format: d.Format,
-		Imported: d.Imported, Count: int64(d.Rows),
+		Imported: d.Imported, Count: int64(d.Holds.Rows),
 	}, nil
-}
-
-// rowShape is where the parts of a row lie.
-type rowShape struct {
-	stride            int
-	md5, sha1, sha256 int // offset in the row; 0 if no row of the set has it
-}
-
-const rowFixed = 16
-
-func shapeOf(has uint8) rowShape {
-	s := rowShape{stride: rowFixed}
-	place := func(bit uint8, size int) int {
-		if has&bit == 0 {
-			return 0
-		}
-		s.stride += size
-		return s.stride - size
-	}
-	s.md5, s.sha1, s.sha256 = place(hasMD5, 16), place(hasSHA1, 20), place(hasSHA256, 32)
-	return s
-}
-
-func (d *description) shape() rowShape {
-	var has uint8
-	for bit, n := range map[uint8]uint64{hasMD5: d.MD5, hasSHA1: d.SHA1, hasSHA256: d.SHA256} {
-		if n > 0 {
-			has |= bit
-		}
-	}
-	return shapeOf(has)
 }
 
 // strongest is the kind of the strongest exact digest among those in has; 0 if
@@ -228,4 +290,9 @@ func strongest(has uint8) tutela.MatchKind {
 		return tutela.MatchMD5
 	}
 	return 0
+}
+
+// digestSize is the length of an exact digest in bytes, by kind.
+func digestSize(kind tutela.MatchKind) int {
+	return [...]int{tutela.MatchMD5: 16, tutela.MatchSHA1: 20, tutela.MatchSHA256: 32}[kind]
 }

@@ -67,7 +67,7 @@ func (s *Set) match(out []tutela.Match, leaf uint64, r *tutela.Record) []tutela.
 			return true
 		})
 	}
-	if len(s.pdq) > 0 && r.Picture != nil && r.Picture.Quality >= MinQuality && s.meta.Status != tutela.KnownGood {
+	if s.desc.Holds.PDQ > 0 && r.Picture != nil && r.Picture.Quality >= MinQuality && s.meta.Status != tutela.KnownGood {
 		exact := len(out)
 		s.Near(r.Picture.PDQ, MaxRadius, func(row uint64, distance int) {
 			known := func(m tutela.Match) bool { return m.Row == row }
@@ -85,7 +85,7 @@ func (s *Set) match(out []tutela.Match, leaf uint64, r *tutela.Record) []tutela.
 func (s *Set) matched(leaf, row uint64, kind tutela.MatchKind, distance int) tutela.Match {
 	return tutela.Match{
 		Leaf: leaf, Set: s.meta.Name, Version: s.meta.Version, Status: s.meta.Status,
-		Category: s.category(s.row(row)), Kind: kind, Row: row, Distance: distance,
+		Category: s.categoryOf(row), Kind: kind, Row: row, Distance: distance,
 	}
 }
 

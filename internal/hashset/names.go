@@ -10,6 +10,10 @@ import (
 
 // names numbers the categories and series of a set in order of appearance, from
 // 1; 0 is none.
+//
+// The section names: number of categories u32, then scheme and code of each, a
+// string being its length u32 and its bytes; then series: their number u32, the
+// end u32 of each behind the ends, and their bytes.
 type names struct {
 	categories []tutela.Category
 	series     []string
@@ -19,7 +23,7 @@ type names struct {
 }
 
 // maxNames bounds what names of categories and series may take, in bytes: they
-// are held in memory, when compiling and when open.
+// are held in memory when compiling.
 const maxNames = 64 << 20
 
 func newNames() *names {
@@ -53,6 +57,21 @@ func (n *names) seriesOf(s string) (uint32, error) {
 	return uint32(len(n.series)), n.grow(len(s))
 }
 
+// categoryAt is the inverse of category.
+func (n *names) categoryAt(id uint16) tutela.Category {
+	if id == 0 || int(id) > len(n.categories) {
+		return tutela.Category{}
+	}
+	return n.categories[id-1]
+}
+
+func (n *names) seriesAt(id uint32) string {
+	if id == 0 || int64(id) > int64(len(n.series)) {
+		return ""
+	}
+	return n.series[id-1]
+}
+
 // grow counts what a name costs beside its bytes, roughly.
 func (n *names) grow(size int) error {
 	const overhead = 64
@@ -69,8 +88,13 @@ func (n *names) encode() []byte {
 		b = appendString(appendString(b, c.Scheme), c.Code)
 	}
 	b = le.AppendUint32(b, uint32(len(n.series)))
+	end := 0
 	for _, s := range n.series {
-		b = appendString(b, s)
+		end += len(s)
+		b = le.AppendUint32(b, uint32(end))
+	}
+	for _, s := range n.series {
+		b = append(b, s...)
 	}
 	return b
 }
@@ -79,50 +103,79 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.LittleEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
-// decodeNames reads what encode wrote, without the maps.
-func decodeNames(b []byte) (*names, error) {
-	n, p := &names{}, parser{b: b}
-	for range p.count(8) {
-		n.categories = append(n.categories, tutela.Category{Scheme: p.string(), Code: p.string()})
+// heldNames are the names of an open set. Series stay in the file: there may be
+// a million of them.
+type heldNames struct {
+	categories []tutela.Category
+	count      uint64 // of series
+	ends, text part
+}
+
+func openNames(p part) (n heldNames, err error) {
+	head := part{p.b, p.at, p.blocks}
+	take := func(size uint64) []byte {
+		b := head.take(0, size)
+		if b != nil {
+			head.b, head.at = head.b[size:], head.at+size
+		}
+		return b
 	}
-	for range p.count(4) {
-		n.series = append(n.series, p.string())
+	count := func() uint64 {
+		if b := take(4); b != nil {
+			return uint64(binary.LittleEndian.Uint32(b))
+		}
+		err = fmt.Errorf("%w: names of categories and series", ErrCorrupt)
+		return 0
 	}
-	if p.bad || len(p.b) != 0 {
-		return nil, fmt.Errorf("%w: names of categories and series", ErrCorrupt)
+	text := func() string {
+		size := count()
+		if size == 0 {
+			return ""
+		}
+		b := take(size)
+		if b == nil {
+			err = fmt.Errorf("%w: names of categories and series", ErrCorrupt)
+		}
+		return string(b)
 	}
+	for range min(count(), math.MaxUint16) {
+		c := tutela.Category{Scheme: text(), Code: text()}
+		if err != nil {
+			return n, err
+		}
+		n.categories = append(n.categories, c)
+	}
+	if n.count = count(); err != nil || 4*n.count > head.len() {
+		return n, fmt.Errorf("%w: names of categories and series", ErrCorrupt)
+	}
+	n.ends = part{head.b[:4*n.count], head.at, head.blocks}
+	n.text = part{head.b[4*n.count:], head.at + 4*n.count, head.blocks}
 	return n, nil
 }
 
-// parser reads numbers and strings; bad is set when there is too little.
-type parser struct {
-	b   []byte
-	bad bool
-}
-
-func (p *parser) u32() uint32 {
-	if len(p.b) < 4 {
-		p.b, p.bad = nil, true
-		return 0
+func (n *heldNames) category(id uint64) tutela.Category {
+	if id == 0 || id > uint64(len(n.categories)) {
+		return tutela.Category{}
 	}
-	v := binary.LittleEndian.Uint32(p.b)
-	p.b = p.b[4:]
-	return v
+	return n.categories[id-1]
 }
 
-// count reads a number of things that take at least size bytes each.
-func (p *parser) count(size int) int {
-	n := p.u32()
-	if uint64(n)*uint64(size) > uint64(len(p.b)) {
-		p.b, p.bad = nil, true
-		return 0
+func (n *heldNames) series(id uint64) string {
+	if id == 0 || id > n.count {
+		return ""
 	}
-	return int(n)
-}
-
-func (p *parser) string() string {
-	n := p.count(1)
-	s := string(p.b[:n])
-	p.b = p.b[n:]
-	return s
+	le := binary.LittleEndian
+	from := uint64(0)
+	if id > 1 {
+		b := n.ends.take(4*(id-2), 4)
+		if b == nil {
+			return ""
+		}
+		from = uint64(le.Uint32(b))
+	}
+	b := n.ends.take(4*(id-1), 4)
+	if b == nil || uint64(le.Uint32(b)) < from {
+		return ""
+	}
+	return string(n.text.take(from, uint64(le.Uint32(b))-from))
 }

@@ -3,103 +3,158 @@ package hashset
 import (
 	"bufio"
 	"bytes"
-	"container/heap"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"sort"
+	"slices"
 )
 
-// sorter orders any number of records of one size by their bytes within bounded
-// memory: what does not fit is written to temporary files as sorted runs, which
-// are merged when read back.
+// sorter orders any number of records within bounded memory: what does not fit
+// is written to temporary files as sorted runs, which are merged when read back.
+// Records are 8 bytes or longer; one alone may be larger than the memory.
 type sorter struct {
-	dir    string // of temporary files; its owner removes it
-	stride int    // bytes a record, at least 8
-	room   int    // bytes of buf before it is spilled
-	buf    []byte
-	runs   []*os.File
-	count  uint64
+	dir     string                // of temporary files; its owner removes it
+	compare func(a, b []byte) int // of records that agree in their first 8 bytes; must not contradict the order of these
+	memory  int64                 // bytes of buffers before they are spilled
+	arena   []byte
+	keys    []sortKey
+	runs    []*os.File
+	count   uint64
+	sorted  bool
 }
 
-func newSorter(dir string, stride int, memory int64) *sorter {
-	return &sorter{dir: dir, stride: stride, room: max(1, int(memory)/stride) * stride}
+// sortKey is where a record lies in the arena, and its first 8 bytes: most
+// comparisons end there.
+type sortKey struct {
+	prefix uint64
+	at, n  uint32
 }
 
-// add copies one record.
+const (
+	sortKeySize = 16
+	maxArena    = 1 << 31
+	runBuffer   = 128 << 10
+)
+
+func newSorter(dir string, memory int64, compare func(a, b []byte) int) *sorter {
+	return &sorter{dir: dir, memory: min(memory, maxArena), compare: compare}
+}
+
+// add copies one record. It panics after each was called.
 func (s *sorter) add(record []byte) error {
-	if len(s.buf) >= s.room {
+	if s.sorted {
+		panic("internal error: a sorter that was read takes no more")
+	}
+	need := int64(len(s.arena)+len(record)) + sortKeySize*int64(len(s.keys)+1)
+	if need > s.memory && len(s.keys) > 0 {
 		if err := s.spill(); err != nil {
 			return err
 		}
 	}
-	s.buf = append(s.buf, record...)
+	s.keys = append(s.keys, sortKey{binary.BigEndian.Uint64(record), uint32(len(s.arena)), uint32(len(record))})
+	s.arena = append(s.arena, record...)
 	s.count++
 	return nil
 }
 
-func (s *sorter) spill() (err error) {
-	sort.Sort(&records{s.buf, s.stride, make([]byte, s.stride)})
+func (s *sorter) record(k sortKey) []byte { return s.arena[k.at : k.at+k.n] }
+
+func (s *sorter) sort() {
+	slices.SortFunc(s.keys, func(a, b sortKey) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		return s.compare(s.record(a), s.record(b))
+	})
+}
+
+func (s *sorter) spill() error {
+	s.sort()
 	f, err := os.CreateTemp(s.dir, "run-*")
 	if err != nil {
 		return fmt.Errorf("sort: %w", err)
 	}
 	s.runs = append(s.runs, f)
-	if _, err := f.Write(s.buf); err != nil {
+	w := bufio.NewWriterSize(f, 1<<20)
+	var length []byte
+	for _, k := range s.keys {
+		length = binary.AppendUvarint(length[:0], uint64(k.n))
+		w.Write(length)
+		w.Write(s.record(k))
+	}
+	if err := w.Flush(); err != nil {
 		return fmt.Errorf("sort: %w", err)
 	}
-	s.buf = s.buf[:0]
+	s.arena, s.keys = s.arena[:0], s.keys[:0]
 	return nil
 }
 
-// each visits all records in order, once. The slice is valid until visit
-// returns.
+// each visits all records in order. It may be called again. The slice is valid
+// until visit returns.
 func (s *sorter) each(visit func(record []byte) error) error {
-	sort.Sort(&records{s.buf, s.stride, make([]byte, s.stride)})
-	merge, err := s.open()
+	if err := s.settle(); err != nil {
+		return err
+	}
+	if len(s.runs) == 0 {
+		for _, k := range s.keys {
+			if err := visit(s.record(k)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	m, err := s.open()
 	if err != nil {
 		return fmt.Errorf("sort: %w", err)
 	}
-	for merge.Len() > 0 {
-		r := merge.runs[0]
-		if err := visit(r.record); err != nil {
+	for len(m.runs) > 0 {
+		if err := visit(m.runs[0].record); err != nil {
 			return err
 		}
-		switch err := r.next(); {
-		case err == io.EOF:
-			heap.Pop(merge)
-		case err != nil:
+		if err := m.next(); err != nil {
 			return fmt.Errorf("sort: %w", err)
-		default:
-			heap.Fix(merge, 0)
 		}
 	}
 	return nil
 }
 
+// settle ends the taking in: all is in memory, or nothing is.
+func (s *sorter) settle() error {
+	if s.sorted {
+		return nil
+	}
+	s.sorted = true
+	if len(s.runs) == 0 {
+		s.sort()
+		return nil
+	}
+	err := s.spill()
+	s.arena, s.keys = nil, nil
+	return err
+}
+
 func (s *sorter) open() (*merge, error) {
-	m := &merge{}
-	readers := []io.Reader{bytes.NewReader(s.buf)}
+	m := &merge{compare: s.compare}
 	for _, f := range s.runs {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return nil, err
 		}
-		readers = append(readers, bufio.NewReaderSize(f, 64<<10))
-	}
-	for _, r := range readers {
-		next := &run{r, make([]byte, s.stride)}
-		err := next.next()
+		r := &run{r: bufio.NewReaderSize(f, runBuffer)}
+		err := r.next()
 		if err == io.EOF {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		m.runs = append(m.runs, next)
+		m.runs = append(m.runs, r)
 	}
-	heap.Init(m)
+	for i := len(m.runs)/2 - 1; i >= 0; i-- {
+		m.sink(i)
+	}
 	return m, nil
 }
 
@@ -109,57 +164,124 @@ func (s *sorter) close() error {
 	for _, f := range s.runs {
 		errs = append(errs, f.Close(), os.Remove(f.Name()))
 	}
-	s.runs, s.buf = nil, nil
+	s.runs, s.arena, s.keys = nil, nil, nil
 	return errors.Join(errs...)
 }
 
-// records sorts a buffer of records in place.
-type records struct {
-	buf    []byte
-	stride int
-	tmp    []byte
-}
-
-func (r *records) Len() int        { return len(r.buf) / r.stride }
-func (r *records) at(i int) []byte { return r.buf[i*r.stride : (i+1)*r.stride] }
-
-func (r *records) Swap(i, j int) {
-	copy(r.tmp, r.at(i))
-	copy(r.at(i), r.at(j))
-	copy(r.at(j), r.tmp)
-}
-
-func (r *records) Less(i, j int) bool { return less(r.at(i), r.at(j)) }
-
-// less compares the first eight bytes at once: digests rarely agree on them.
-func less(a, b []byte) bool {
-	x, y := binary.BigEndian.Uint64(a), binary.BigEndian.Uint64(b)
-	if x != y {
-		return x < y
-	}
-	return bytes.Compare(a, b) < 0
-}
-
 type run struct {
-	r      io.Reader
+	r      *bufio.Reader
+	prefix uint64
 	record []byte
 }
 
 // next reads the next record; io.EOF at the end.
 func (r *run) next() error {
-	_, err := io.ReadFull(r.r, r.record)
-	return err
+	n, err := binary.ReadUvarint(r.r)
+	if err != nil {
+		return err
+	}
+	r.record = slices.Grow(r.record[:0], int(n))[:n]
+	if _, err := io.ReadFull(r.r, r.record); err != nil {
+		return io.ErrUnexpectedEOF
+	}
+	r.prefix = binary.BigEndian.Uint64(r.record)
+	return nil
 }
 
 // merge is a heap of runs by their foremost record.
-type merge struct{ runs []*run }
+type merge struct {
+	runs    []*run
+	compare func(a, b []byte) int
+}
 
-func (m *merge) Len() int           { return len(m.runs) }
-func (m *merge) Less(i, j int) bool { return less(m.runs[i].record, m.runs[j].record) }
-func (m *merge) Swap(i, j int)      { m.runs[i], m.runs[j] = m.runs[j], m.runs[i] }
-func (m *merge) Push(any)           { panic("internal error: runs are never added") }
-func (m *merge) Pop() any {
-	last := m.runs[len(m.runs)-1]
-	m.runs = m.runs[:len(m.runs)-1]
-	return last
+func (m *merge) less(a, b *run) bool {
+	if a.prefix != b.prefix {
+		return a.prefix < b.prefix
+	}
+	return m.compare(a.record, b.record) < 0
+}
+
+// next takes the foremost record away.
+func (m *merge) next() error {
+	err := m.runs[0].next()
+	if err == io.EOF {
+		last := len(m.runs) - 1
+		m.runs[0] = m.runs[last]
+		m.runs = m.runs[:last]
+		err = nil
+	}
+	m.sink(0)
+	return err
+}
+
+func (m *merge) sink(i int) {
+	for {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(m.runs); child++ {
+			if m.less(m.runs[child], m.runs[least]) {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		m.runs[i], m.runs[least] = m.runs[least], m.runs[i]
+		i = least
+	}
+}
+
+// spool is a temporary file that a section grows in while another is written.
+// Nothing is made as long as nothing is written.
+type spool struct {
+	dir  string
+	size uint64 // bytes
+	file *os.File
+	w    *bufio.Writer
+}
+
+func (s *spool) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if s.file == nil {
+		f, err := os.CreateTemp(s.dir, "column-*")
+		if err != nil {
+			return 0, err
+		}
+		s.file, s.w = f, bufio.NewWriterSize(f, runBuffer)
+	}
+	s.size += uint64(len(p))
+	return s.w.Write(p)
+}
+
+// read gives what was written from its beginning.
+func (s *spool) read(use func(r *bufio.Reader) error) error {
+	if s.file == nil {
+		return use(bufio.NewReader(bytes.NewReader(nil)))
+	}
+	if err := s.w.Flush(); err != nil {
+		return err
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return use(bufio.NewReaderSize(s.file, runBuffer))
+}
+
+// copyTo copies all of it and closes it.
+func (s *spool) copyTo(w io.Writer) error {
+	err := s.read(func(r *bufio.Reader) error {
+		_, err := io.Copy(w, r)
+		return err
+	})
+	return errors.Join(err, s.close())
+}
+
+func (s *spool) close() error {
+	if s.file == nil {
+		return nil
+	}
+	err := errors.Join(s.file.Close(), os.Remove(s.file.Name()))
+	s.file, s.w = nil, nil
+	return err
 }

@@ -13,6 +13,7 @@ type Source struct {
 	Size   int64  // bytes
 	SHA256 tutela.SHA256
 	Format Format
+	Intent Intent // what was done with it
 }
 
 // sourceText is how a Source is written in a compiled set.
@@ -21,14 +22,23 @@ type sourceText struct {
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
 	Format Format `json:"format"`
+	Intent Intent `json:"intent,omitempty"`
 }
 
 func encodeSources(sources []Source) ([]byte, error) {
 	texts := make([]sourceText, 0, len(sources))
 	for _, s := range sources {
-		texts = append(texts, sourceText{s.Name, s.Size, s.SHA256.String(), s.Format})
+		texts = append(texts, sourceText{s.Name, s.Size, s.SHA256.String(), s.Format, s.Intent})
 	}
 	return json.Marshal(texts)
+}
+
+func openSources(p part) ([]Source, error) {
+	b := p.take(0, p.len())
+	if b == nil {
+		return nil, fmt.Errorf("%w: sources of %d bytes", ErrCorrupt, p.len())
+	}
+	return decodeSources(b)
 }
 
 func decodeSources(b []byte) ([]Source, error) {
@@ -42,7 +52,7 @@ func decodeSources(b []byte) ([]Source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: sources: %v", ErrCorrupt, err)
 		}
-		sources = append(sources, Source{s.Name, s.Size, d, s.Format})
+		sources = append(sources, Source{s.Name, s.Size, d, s.Format, s.Intent})
 	}
 	return sources, nil
 }

@@ -83,12 +83,13 @@ func (s *Store) file(name string, version int, suffix string) string {
 // ImportRequest says what to import.
 type ImportRequest struct {
 	Name     string
-	Status   tutela.Status
-	Files    []string // at least one; all become one set
-	Format   Format   // "" detects it for each file
+	Status   tutela.Status // 0 is that of the version in use, to add to it or withdraw from it
+	Files    []string      // at least one; all become one set
+	Format   Format        // "" detects it for each file
 	Options  Options
 	Imported time.Time
-	Work     Work // TempDir "" is the folder of the set
+	Work     Work   // TempDir "" is the folder of the set
+	Intent   Intent // towards the version in use
 }
 
 // Import compiles files into the next version of a set. The caller writes the
@@ -130,7 +131,38 @@ func (s *Store) importSet(ctx context.Context, q ImportRequest) (_ tutela.SetVer
 	}
 	meta := Meta{Name: q.Name, Version: next, Status: q.Status, Scheme: cmp.Or(q.Options.Scheme, files.scheme),
 		Format: files.formats(), Imported: q.Imported, Sources: files.sources}
-	return Compile(ctx, s.file(q.Name, next, setSuffix), meta, files, q.Work)
+	return s.compile(ctx, q, meta, files)
+}
+
+// compile writes the next version against the one in use.
+func (s *Store) compile(ctx context.Context, q ImportRequest, meta Meta, files *files) (_ tutela.SetVersion, _ Report, err error) {
+	path := s.file(q.Name, meta.Version, setSuffix)
+	prev, err := s.Open(q.Name, 0)
+	if err != nil && q.Intent == Replace {
+		return Compile(ctx, path, meta, files, q.Work) // also over one that is damaged
+	}
+	if err != nil {
+		return tutela.SetVersion{}, Report{}, err
+	}
+	defer func() { err = errors.Join(err, prev.Close()) }()
+	if q.Intent != Replace {
+		meta = meta.follow(prev, q.Intent)
+	}
+	return compileChange(ctx, path, meta, files, prev, q.Intent, q.Work)
+}
+
+// follow is the meta of a version that goes on with prev.
+func (m Meta) follow(prev *Set, intent Intent) Meta {
+	m.Status = cmp.Or(m.Status, prev.meta.Status)
+	m.Scheme = cmp.Or(m.Scheme, prev.meta.Scheme)
+	m.Sources = slices.Concat(prev.sources, m.Sources)
+	formats := strings.Split(prev.meta.Format, "+")
+	if intent == Add {
+		formats = append(formats, strings.Split(m.Format, "+")...)
+	}
+	slices.Sort(formats)
+	m.Format = strings.Join(slices.Compact(formats), "+")
+	return m
 }
 
 // checkNew also refuses a name that differs from another set's only in case:
