@@ -72,12 +72,11 @@ type passage struct {
 
 func (p *passage) load(at uint64) {
 	p.at, p.size = at, int(min(blockSize, p.x.count-at))
-	hashes := p.x.hashes[hashSize*at:][:hashSize*p.size]
+	hashes, w, le := p.x.hashes[hashSize*at:], &p.block.words, binary.LittleEndian
 	for i := range p.size {
-		w := wordsOf(hashes[hashSize*i:])
-		for k := range w {
-			p.block.words[k][i] = w[k]
-		}
+		hash := (*[hashSize]byte)(hashes[hashSize*i:])
+		w[0][i], w[1][i] = le.Uint64(hash[:]), le.Uint64(hash[8:])
+		w[2][i], w[3][i] = le.Uint64(hash[16:]), le.Uint64(hash[24:])
 	}
 }
 
@@ -143,7 +142,7 @@ func sweepNarrowPlain(b *block, group *[groupSize]tutela.PDQ, m *marks) bool {
 	for i := range group {
 		q0, q1 := binary.LittleEndian.Uint64(group[i][:]), binary.LittleEndian.Uint64(group[i][8:])
 		for at, h0 := range &b.words[0] {
-			if bits.OnesCount64(h0^q0|b.words[1][at]^q1) <= narrowRadius {
+			if bits.OnesCount64((h0^q0)|(b.words[1][at]^q1)) <= narrowRadius {
 				m[at/64] |= 1 << (at % 64)
 			}
 		}
@@ -157,7 +156,7 @@ func sweepWidePlain(b *block, group *[groupSize]tutela.PDQ, limit int, m *marks)
 	for i := range group {
 		q := wordsOf(group[i][:])
 		for at := range blockSize {
-			diff := b.words[0][at] ^ q[0] | b.words[1][at] ^ q[1] | b.words[2][at] ^ q[2] | b.words[3][at] ^ q[3]
+			diff := (b.words[0][at] ^ q[0]) | (b.words[1][at] ^ q[1]) | (b.words[2][at] ^ q[2]) | (b.words[3][at] ^ q[3])
 			if bits.OnesCount64(diff) <= limit {
 				m[at/64] |= 1 << (at % 64)
 			}

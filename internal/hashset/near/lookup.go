@@ -133,14 +133,19 @@ func (l *lookup) firstChain(diff *words) int {
 func filterPlain(postings []byte, spans []span, hits *[hitRoom]uint64) (done, found int) {
 	for i := range spans {
 		s := &spans[i]
-		for ; s.count > 0; s.at, s.count = s.at+1, s.count-1 {
+		list := postings[4*s.at:][:4*uint64(s.count)]
+		for ; len(list) >= 4; list = list[4:] {
+			if bits.OnesCount32(s.signature^binary.LittleEndian.Uint32(list)) > int(s.limit) {
+				continue
+			}
+			rest := uint32(len(list) / 4)
+			at := s.at + uint64(s.count-rest)
 			if found == hitRoom {
+				s.at, s.count = at, rest
 				return i, found
 			}
-			hits[found] = s.at
-			if bits.OnesCount32(s.signature^binary.LittleEndian.Uint32(postings[4*s.at:])) <= int(s.limit) {
-				found++
-			}
+			hits[found] = at
+			found++
 		}
 	}
 	return len(spans), found
