@@ -25,6 +25,7 @@ const (
 	opReadAt             // content, offset, at most → bytes, error
 	opClose              // content or file system
 	opPicture            // source, what is asked → view
+	opVideo              // whether frames are wanted that are decoded elsewhere, source → session
 )
 
 // … and what a child asks of its parent.
@@ -65,7 +66,12 @@ func Child() {
 type opening func(src evidence.Source, only string) (evidence.FileSystem, string, error)
 
 func runChild(open opening) {
-	if os.Getenv(childVariable) != "1" {
+	switch os.Getenv(childVariable) {
+	case "1":
+	case decoderChild:
+		fmt.Fprintf(os.Stderr, "fatal error: cannot become a decoder: %v\n", becomeDecoder(os.Args[1:]))
+		os.Exit(1)
+	default:
 		return
 	}
 	in, out := os.Stdin, os.Stdout
@@ -151,6 +157,8 @@ func (c *child) answer(op byte, payload []byte) ([]byte, error) {
 		return c.close(d)
 	case opPicture:
 		return c.picture(d)
+	case opVideo:
+		return c.video(d)
 	}
 	return nil, errGarbled
 }

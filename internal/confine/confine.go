@@ -34,6 +34,10 @@ import (
 type Options struct {
 	Program  string        // the program to start; default this one
 	Patience time.Duration // without progress before a child is ended; default 30 s
+	// FFmpeg is the program that decodes videos: a path or a name, "none" for none;
+	// default the ffmpeg that is found where programs are, if there is one. It is
+	// used on Linux only, where it can be confined.
+	FFmpeg string
 }
 
 // A child's garbage collector is told to stay below collectBelow bytes, well
@@ -47,6 +51,7 @@ const (
 type Host struct {
 	program  string
 	patience time.Duration
+	ffmpeg   ffmpeg
 
 	mu   sync.Mutex
 	idle []*process // children that wait for archives and pictures
@@ -60,6 +65,11 @@ func New(o Options) (*Host, error) {
 	if h.patience == 0 {
 		h.patience = 30 * time.Second
 	}
+	decoder, err := findFFmpeg(o.FFmpeg)
+	if err != nil {
+		return nil, err
+	}
+	h.ffmpeg.path = decoder
 	if h.program != "" {
 		return h, nil
 	}

@@ -29,7 +29,7 @@ func restrict() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("give up privileges: %w", err)
 	}
-	if err := filterCalls(); err != nil {
+	if err := installFilter(callFilter(nil)); err != nil {
 		return fmt.Errorf("filter system calls: %w", err)
 	}
 	return nil
@@ -51,8 +51,10 @@ var forbidden = append([]uint32{
 	unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_KEXEC_LOAD, unix.SYS_REBOOT, unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME,
 }, forbiddenHere...)
 
-// filterCalls puts a seccomp filter on every thread of the process.
-func filterCalls() error {
+// callFilter is a seccomp filter that refuses what is forbidden. What stands in
+// first decides before that; it finds the number of the call loaded, and must
+// leave it so where it does not decide.
+func callFilter(first []unix.SockFilter) []unix.SockFilter {
 	const (
 		returnError = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
 		loadWord    = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
@@ -69,18 +71,23 @@ func filterCalls() error {
 		{Code: jumpAbove, K: otherInterface, Jf: 1}, // x32 has numbers of its own
 		{Code: ret, K: returnError},
 	}
+	program = append(program, first...)
 	for _, call := range forbidden {
 		program = append(program,
 			unix.SockFilter{Code: jumpEqual, K: call, Jf: 1},
 			unix.SockFilter{Code: ret, K: returnError})
 	}
 	// Go's runtime signals its own threads, and nobody else's.
-	program = append(program,
+	return append(program,
 		unix.SockFilter{Code: jumpEqual, K: unix.SYS_TGKILL, Jf: 3},
 		unix.SockFilter{Code: loadWord, K: 16},
 		unix.SockFilter{Code: jumpEqual, K: uint32(os.Getpid()), Jt: 1},
 		unix.SockFilter{Code: ret, K: returnError},
 		unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW})
+}
+
+// installFilter puts a seccomp filter on every thread of the process.
+func installFilter(program []unix.SockFilter) error {
 	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&filter)))
 	runtime.KeepAlive(program)

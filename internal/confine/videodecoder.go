@@ -1,0 +1,288 @@
+package confine
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tutela"
+	"tutela/internal/video"
+)
+
+// decoderChild is the value of childVariable for a child that becomes ffmpeg.
+const decoderChild = "decoder"
+
+// ffmpeg is the decoder of videos that this machine has.
+type ffmpeg struct {
+	path string // "" if there is none, or none is wanted
+
+	once    sync.Once
+	version string // "5.1.9"; "" if it does not tell, and then it is not used
+}
+
+// findFFmpeg looks where Options say. A program that was named must be there.
+func findFFmpeg(wanted string) (string, error) {
+	switch wanted {
+	case "none":
+		return "", nil
+	case "":
+		path, err := exec.LookPath("ffmpeg")
+		if err != nil {
+			return "", nil
+		}
+		return filepath.Abs(path)
+	}
+	path, err := exec.LookPath(wanted)
+	if err != nil {
+		return "", fmt.Errorf("find the decoder of videos: %w", err)
+	}
+	return filepath.Abs(path)
+}
+
+// refusesVideo says why frames are not decoded, if they are not.
+func (h *Host) refusesVideo() string {
+	switch {
+	case h.ffmpeg.path == "":
+		return "no decoder here"
+	case !decoderConfined:
+		return "no decoder can be confined on this system"
+	case h.ffmpegVersion() == "":
+		return "no decoder that works here"
+	}
+	return ""
+}
+
+// ffmpegVersion asks ffmpeg once. It sees nothing of the evidence yet.
+func (h *Host) ffmpegVersion() string {
+	f := &h.ffmpeg
+	f.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, f.path, "-nostdin", "-version")
+		cmd.Env = []string{}
+		out, err := cmd.Output()
+		if words := strings.Fields(string(out)); err == nil && len(words) > 2 && words[0] == "ffmpeg" {
+			f.version = shortVersion(words[2])
+		}
+	})
+	return f.version
+}
+
+// shortVersion leaves off what a distribution adds.
+func shortVersion(v string) string {
+	if v[0] >= '0' && v[0] <= '9' {
+		v, _, _ = strings.Cut(v, "-")
+		v, _, _ = strings.Cut(v, "+")
+	}
+	return tutela.DisplayPath([]byte(v[:min(len(v), 40)]))
+}
+
+// videoDecoder is a running ffmpeg. It is given a stream of key frames
+// (video.Feed) and gives back pixels, and in a second pipe their numbers.
+type videoDecoder struct {
+	name     string
+	cmd      *exec.Cmd
+	in       io.WriteCloser
+	said     *tail
+	gathered *video.Gatherer
+	patience time.Duration
+
+	reading sync.WaitGroup
+	frames  []decodedFrame // valid after reading
+	numbers []int64        // valid after reading
+	over    chan struct{}  // closed when it has ended
+
+	waiting atomic.Bool  // we wait for it, not it for us
+	moved   atomic.Int64 // when it last took or gave something, in ns
+	stalled atomic.Bool
+}
+
+// decodedFrame is what was made of a picture that came back.
+type decodedFrame struct {
+	number  int64
+	hash    tutela.PDQ
+	quality int
+}
+
+// decoderArguments are those of ffmpeg. It may read a pipe of one format only,
+// one that we write; it knows no file. The tee gives the pixels to one pipe, and
+// to another a line for each frame that says which it is.
+func decoderArguments(version string, width, height int) []string {
+	w, h := video.RawSize(width, height)
+	return []string{
+		"ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error",
+		"-protocol_whitelist", "pipe", "-f", "ivf", "-probesize", "32", "-analyzeduration", "0",
+		"-threads", "1", "-skip_frame", "nokey", "-flags", "+output_corrupt", "-i", "pipe:0",
+		"-map", "0:v:0", "-an", "-sn", "-dn", "-filter_threads", "1",
+		"-vf", fmt.Sprintf("scale=%d:%d:flags=neighbor", w, h),
+		passthrough(version), "passthrough",
+		"-c:v", "rawvideo", "-pix_fmt", "rgb24", "-f", "tee", `[f=rawvideo]pipe\:1|[f=framecrc]pipe\:3`,
+	}
+}
+
+// passthrough is the option that keeps ffmpeg from dropping and repeating frames.
+func passthrough(version string) string {
+	major, minor, _ := strings.Cut(version, ".")
+	minor, _, _ = strings.Cut(minor, ".")
+	m, err := strconv.Atoi(major)
+	n, _ := strconv.Atoi(minor)
+	if err == nil && (m < 5 || m == 5 && n < 1) {
+		return "-vsync"
+	}
+	return "-fps_mode"
+}
+
+func (h *Host) startVideoDecoder(ctx context.Context, width, height int) (*videoDecoder, error) {
+	version := h.ffmpegVersion()
+	d := &videoDecoder{
+		name: "ffmpeg " + version, said: &tail{}, gathered: video.NewGatherer(width, height),
+		patience: h.patience, over: make(chan struct{}),
+	}
+	d.cmd = exec.CommandContext(ctx, h.program, append([]string{h.ffmpeg.path}, decoderArguments(version, width, height)...)...)
+	d.cmd.Env = []string{childVariable + "=" + decoderChild, "GOTRACEBACK=single"}
+	d.cmd.Stderr = d.said
+	detach(d.cmd)
+	numbers, theirs, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	d.cmd.ExtraFiles = []*os.File{theirs}
+	pixels, err := d.start()
+	if err != nil {
+		numbers.Close()
+		return nil, err
+	}
+	d.moved.Store(time.Now().UnixNano())
+	d.reading.Add(2)
+	go d.readPixels(pixels)
+	go d.readNumbers(numbers)
+	go d.guard()
+	return d, nil
+}
+
+func (d *videoDecoder) start() (pixels io.Reader, err error) {
+	if d.in, err = d.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if pixels, err = d.cmd.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	widen(d.in)
+	widen(pixels)
+	return pixels, d.cmd.Start()
+}
+
+func (d *videoDecoder) progress() { d.moved.Store(time.Now().UnixNano()) }
+
+// write gives ffmpeg a piece of the stream.
+func (d *videoDecoder) write(b []byte) error {
+	if d == nil {
+		return errGarbled
+	}
+	d.waiting.Store(true)
+	defer d.waiting.Store(false)
+	d.progress()
+	if _, err := d.in.Write(b); err != nil {
+		return errDecoderGone
+	}
+	return nil
+}
+
+// readPixels hashes frames as they come. What is more than there can be is not
+// taken.
+func (d *videoDecoder) readPixels(r io.Reader) {
+	defer d.reading.Done()
+	frame := make([]byte, d.gathered.FrameBytes())
+	for len(d.frames) < video.MostFrames {
+		if _, err := io.ReadFull(r, frame); err != nil {
+			return
+		}
+		d.progress()
+		hash, quality := d.gathered.Add(frame)
+		d.frames = append(d.frames, decodedFrame{hash: hash, quality: quality})
+	}
+}
+
+// readNumbers reads the lines that framecrc writes: "stream, dts, pts, …". Times
+// are counted in the rate of the feed, so they are the numbers of its packets.
+func (d *videoDecoder) readNumbers(r *os.File) {
+	defer d.reading.Done()
+	defer r.Close()
+	for lines := bufio.NewScanner(r); lines.Scan() && len(d.numbers) < video.MostFrames; {
+		if strings.HasPrefix(lines.Text(), "#") {
+			continue
+		}
+		number := int64(-1)
+		if field := strings.Split(lines.Text(), ","); len(field) > 2 {
+			if n, err := strconv.ParseInt(strings.TrimSpace(field[2]), 10, 64); err == nil {
+				number = n
+			}
+		}
+		d.numbers = append(d.numbers, number)
+	}
+}
+
+// guard ends an ffmpeg that neither takes nor gives while we wait for it.
+func (d *videoDecoder) guard() {
+	tick := time.NewTicker(max(d.patience/30, 10*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.over:
+			return
+		case <-tick.C:
+		}
+		if !d.waiting.Load() {
+			d.progress()
+		}
+		if time.Now().UnixNano()-d.moved.Load() > int64(d.patience) {
+			d.stalled.Store(true)
+			d.cmd.Process.Kill()
+		}
+	}
+}
+
+// finish says that nothing follows, and waits for the last frames. The Death is
+// that of an ffmpeg that did not end by itself.
+func (d *videoDecoder) finish() ([]decodedFrame, *Death) {
+	d.progress()
+	d.waiting.Store(true)
+	d.in.Close()
+	d.reading.Wait()
+	err := d.cmd.Wait()
+	close(d.over)
+	d.frames = d.frames[:min(len(d.frames), len(d.numbers))]
+	for i := range d.frames {
+		d.frames[i].number = d.numbers[i]
+	}
+	return d.frames, d.autopsy(err)
+}
+
+// autopsy says in the same words each time how ffmpeg ended. An error that it
+// tells by itself is none: it made nothing of what it was given.
+func (d *videoDecoder) autopsy(err error) *Death {
+	var exit *exec.ExitError
+	switch {
+	case d.stalled.Load():
+		return &Death{tutela.FindingStalled, fmt.Sprintf("the video decoder made no progress for %s and was ended", d.patience)}
+	case err == nil:
+		return nil
+	case errors.As(err, &exit) && exit.Exited():
+		if reason := d.said.reason(); strings.HasPrefix(reason, "fatal error: ") {
+			return &Death{tutela.FindingCrashed, "the video decoder crashed: " + reason}
+		}
+		return nil
+	}
+	return &Death{tutela.FindingCrashed, "the video decoder crashed: " + err.Error()}
+}
