@@ -42,6 +42,8 @@ var law = []room{
 	{name: "internal/digest", may: []string{""}},
 	{name: "internal/pdq", may: []string{""}, modules: []string{}},
 	{name: "internal/picture", may: []string{"", "internal/pdq"}},
+	// what of all that survives when people alter a picture; measured, never part of a scan
+	{name: "internal/robustness", may: []string{"", "internal/pdq", "internal/picture"}},
 	{name: "internal/vpdq", may: []string{"", "internal/pdq"}, modules: []string{}},
 	{name: "internal/video", may: []string{"", "internal/pdq", "internal/picture"}, readOnly: true},
 	// hostile bytes, read in processes of their own
@@ -65,7 +67,7 @@ var law = []room{
 
 	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
 	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/term", "internal/thumb", "verify"}, network: true},
-	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/catalog"}},
+	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
 }
 
 var ledgerModules = []string{"github.com/transparency-dev/", "golang.org/x/mod/sumdb", "golang.org/x/sys", "filippo.io/mldsa"}
