@@ -136,7 +136,11 @@ func TestEveryRowIsThere(t *testing.T) {
 }
 
 func describe(a *tutela.Assertion) string {
-	return text(a.MD5) + text(a.SHA1) + text(a.SHA256) + "|" + text(a.PDQ) + "|" + size(a.Size) + a.Category.String() + a.Series
+	frames := ""
+	for _, f := range a.Frames {
+		frames += f.String()
+	}
+	return text(a.MD5) + text(a.SHA1) + text(a.SHA256) + "|" + text(a.PDQ) + frames + "|" + size(a.Size) + a.Category.String() + a.Series
 }
 
 func TestSpillingChangesNothing(t *testing.T) {
