@@ -68,13 +68,7 @@ func steps(length, n int) []int {
 
 // Hash is the PDQ of a picture and its quality, 0 to 100. A side below 5 pixels
 // gives the zero hash of quality 0.
-func Hash(l *Luma) (hash tutela.PDQ, quality int) {
-	s, quality, ok := analyse(l)
-	if !ok {
-		return tutela.PDQ{}, 0
-	}
-	return s.hash(), quality
-}
+func Hash(l *Luma) (hash tutela.PDQ, quality int) { return See(l).Hash() }
 
 // The indices of [Dihedral]'s hashes, named as the reference names them. They
 // are hashes of the picture turned counter-clockwise by the angle, mirrored top
@@ -102,16 +96,7 @@ func VariantName(variant int) string { return variantNames[variant] }
 // They differ from hashes of the turned pixels, mostly by 0 to 20 bits and at
 // times by nearly 31, because the reference takes its thumbnail half a step off
 // the middle; only FlipPlus1 is free of that.
-func Dihedral(l *Luma) (hashes [8]tutela.PDQ, quality int) {
-	s, quality, ok := analyse(l)
-	if !ok {
-		return hashes, 0
-	}
-	for v := range hashes {
-		hashes[v] = s.variant(v).hash()
-	}
-	return hashes, quality
-}
+func Dihedral(l *Luma) (hashes [8]tutela.PDQ, quality int) { return See(l).Dihedral() }
 
 // What counts as alike (PDQ's authors recommend both; ThreatExchange,
 // hashing.pdf).
@@ -126,16 +111,6 @@ func Distance(a, b tutela.PDQ) (d int) {
 		d += bits.OnesCount64(binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]))
 	}
 	return d
-}
-
-// analyse takes a picture to its spectrum; ok is false if it is too small.
-func analyse(l *Luma) (s *spectrum, quality int, ok bool) {
-	if l.Width < smallest || l.Height < smallest {
-		return nil, 0, false
-	}
-	var small thumb
-	small.fill(l)
-	return small.transform(), small.quality(), true
 }
 
 // thumb is the picture after downsampling.

@@ -1,6 +1,9 @@
 package pdq
 
-import "image"
+import (
+	"image"
+	"slices"
+)
 
 // Up to the median PDQ is linear: sampling the picture down to 512 columns,
 // blurring twice and keeping 64 of them is one matrix for the columns, and
@@ -90,16 +93,21 @@ func newAxis(length, scale, from, to, grid, n int) axis {
 	}
 	last := (length - 1) / scale
 	inside := insideMean(scale)
+	reach := len(inside[0]) / 2
 	a := make(axis, n)
-	for i, b := range newBlur(grid, n) {
-		var t spread
-		for k, w := range b.weights {
-			x := at[b.first+k]
-			for j, part := range inside[x%scale] {
-				t.add(min(max(x/scale+j-len(inside[0])/2, 0), last), float32(w*part))
+	for i := range a {
+		first, blur := blurAt(i, n, grid)
+		places := at[first:][:len(blur)]
+		lo := max(slices.Min(places)/scale-reach, 0)
+		hi := min(slices.Max(places)/scale+reach, last)
+		t := taps{lo, make([]float32, hi-lo+1)}
+		for k, w := range blur {
+			for j, part := range inside[places[k]%scale] {
+				place := min(max(places[k]/scale+j-reach, 0), last)
+				t.weights[place-lo] += float32(w * part)
 			}
 		}
-		a[i] = t.taps()
+		a[i] = t
 	}
 	return a
 }
@@ -158,53 +166,27 @@ func mirror(x, length int) int {
 	return min(max(x, 0), length-1)
 }
 
-// newBlur is the reference's two boxes and the choice of n places, of a line of
-// the length; 64 of a line of 64 are taken as they are.
-func newBlur(length, n int) axis {
-	w := window(length)
-	a := make(axis, n)
-	for i := range a {
-		at := (2*i + 1) * length / (2 * n)
-		var t spread
-		from, to := boxAt(at, length, w)
-		for m := from; m < to; m++ {
-			lo, hi := boxAt(m, length, w)
-			for k := lo; k < hi; k++ {
-				t.add(k, 1/float32((to-from)*(hi-lo)))
-			}
+// blurAt is what flows into one of the n places that are kept of a grid, after
+// the reference's two boxes: how much of each sample from first on.
+func blurAt(i, n, grid int) (first int, weights []float32) {
+	w := window(grid)
+	from, to := boxAt(int(int64(2*i+1)*int64(grid)/int64(2*n)), grid, w)
+	first, _ = boxAt(from, grid, w)
+	_, end := boxAt(to-1, grid, w)
+	weights = make([]float32, end-first)
+	for m := from; m < to; m++ {
+		lo, hi := boxAt(m, grid, w)
+		for k := lo; k < hi; k++ {
+			weights[k-first] += 1 / float32((to-from)*(hi-lo))
 		}
-		a[i] = t.taps()
 	}
-	return a
+	return first, weights
 }
 
 // boxAt is what a box around a place covers, cut off at the ends.
 func boxAt(at, length, window int) (from, to int) {
 	end := at + ahead(window) + 1
 	return max(0, end-window), min(length, end)
-}
-
-// spread collects weights at places, in any order.
-type spread struct {
-	places  []int
-	weights []float32
-}
-
-func (s *spread) add(place int, weight float32) {
-	s.places = append(s.places, place)
-	s.weights = append(s.weights, weight)
-}
-
-func (s *spread) taps() taps {
-	lo, hi := s.places[0], s.places[0]
-	for _, p := range s.places {
-		lo, hi = min(lo, p), max(hi, p)
-	}
-	t := taps{first: lo, weights: make([]float32, hi-lo+1)}
-	for i, p := range s.places {
-		t.weights[p-lo] += s.weights[i]
-	}
-	return t
 }
 
 // span is the range of places that flow into anything.

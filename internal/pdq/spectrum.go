@@ -3,6 +3,7 @@ package pdq
 import (
 	"math"
 	"slices"
+	"sync"
 
 	"tutela"
 )
@@ -25,9 +26,12 @@ func newBasis() *basis {
 	return &d
 }
 
+// cosines are the same for every picture.
+var cosines = sync.OnceValue(newBasis)
+
 // transform is B = D·A·Dᵀ, summed in the reference's order.
 func (t *thumb) transform() *spectrum {
-	d := newBasis()
+	d := cosines()
 	var half [side][block]float32
 	for i := range half {
 		for k := range block { // row by row of A: each sum still grows in order of k

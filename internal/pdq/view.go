@@ -12,6 +12,16 @@ type View struct {
 	any   bool // false if the part was too small
 }
 
+// See looks at a picture the exact way: the View's Hash is what [Hash] gives.
+func See(l *Luma) *View {
+	if l.Width < smallest || l.Height < smallest {
+		return &View{}
+	}
+	v := &View{any: true}
+	v.small.fill(l)
+	return v
+}
+
 // Hash is the PDQ of the part and its quality, 0 to 100.
 func (v *View) Hash() (hash tutela.PDQ, quality int) {
 	if !v.any {
