@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"tutela"
 )
@@ -169,4 +174,266 @@ func TestPlanted(t *testing.T) {
 	}
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	check(t, all, queries, 0, 1, 15, 16, 17, 30, 31, 32, 33, 46, 47, 48, 60)
+}
+
+// TestProperty draws sets out of few band values, so that lists are long, chains
+// are many and hashes come more than once, and asks for what lies around them.
+func TestProperty(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
+		values := randoms(r.Uint64(), rapid.IntRange(1, 3).Draw(rt, "values"))
+		all := make([]tutela.PDQ, rapid.IntRange(0, 700).Draw(rt, "hashes"))
+		loose := rapid.IntRange(0, bandCount).Draw(rt, "loose bands")
+		for i := range all {
+			all[i] = random(r)
+			for _, b := range r.Perm(bandCount)[loose:] {
+				copy(all[i][2*b:2*b+2], values[r.IntN(len(values))][2*b:])
+			}
+		}
+		queries := make([]tutela.PDQ, rapid.IntRange(1, 2*groupSize+1).Draw(rt, "queries"))
+		for i := range queries {
+			queries[i] = values[r.IntN(len(values))]
+			if len(all) > 0 && i%2 == 0 {
+				queries[i] = all[r.IntN(len(all))]
+			}
+			queries[i] = near(r, queries[i], r.IntN(MaxRadius+10))
+		}
+		check(t, all, queries, rapid.IntRange(-1, 70).Draw(rt, "radius"))
+	})
+}
+
+// TestChains spreads differing bits over the bands in every way that is just
+// within a radius, and so that one band more or less decides.
+func TestChains(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, radius := range []int{0, 15, 16, 31, 32, 47} {
+		query := random(r)
+		var all []tutela.PDQ
+		for range 2000 {
+			h, left := query, radius+r.IntN(2)
+			// Bands are filled to within one bit of the average, or in heaps.
+			most := 1 + r.IntN(radius/bandCount+3)
+			for _, bit := range r.Perm(256) {
+				if left > 0 && bits.OnesCount16(wordsOfPDQ(h, query).band(bit/16)) < most {
+					h[bit/8] ^= 1 << (bit % 8)
+					left--
+				}
+			}
+			all = append(all, h)
+		}
+		check(t, all, []tutela.PDQ{query}, radius)
+	}
+}
+
+func wordsOfPDQ(a, b tutela.PDQ) *words {
+	x, y := wordsOf(a[:]), wordsOf(b[:])
+	diff := x.xor(&y)
+	return &diff
+}
+
+// TestSame has more hits in one list than a kernel puts down at once.
+func TestSame(t *testing.T) {
+	all := make([]tutela.PDQ, 1000)
+	for i := range all {
+		all[i][31] = byte(i % 3)
+	}
+	check(t, all, make([]tutela.PDQ, 3), 0, 1, 31, 47, 48, 255, 256)
+}
+
+// TestSizes has sets that end everywhere in a block and in a vector.
+func TestSizes(t *testing.T) {
+	for _, n := range []int{0, 1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 511, 512, 513, 1025} {
+		all := randoms(7, n)
+		check(t, all, append(all[:min(n, 9):min(n, 9)], tutela.PDQ{}), 0, 31, 100)
+	}
+}
+
+// TestKernels holds the kernels of every engine against the plain ones on all
+// they leave, which look-ups confirm and so would hide.
+func TestKernels(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 9))
+	for range 20 {
+		var b block
+		var group [groupSize]tutela.PDQ
+		for i := range group {
+			group[i] = random(r)
+		}
+		for i := range blockSize {
+			h := near(r, group[r.IntN(groupSize)], r.IntN(100))
+			for k, word := range wordsOf(h[:]) {
+				b.words[k][i] = word
+			}
+		}
+		for _, e := range engines() {
+			var got, want marks
+			if some := e.sweepNarrow(&b, &group, &got); some != sweepNarrowPlain(&b, &group, &want) || got != want {
+				t.Fatalf("%v, narrow: %x, plain %x", e, got, want)
+			}
+			limit := r.IntN(65)
+			if some := e.sweepWide(&b, &group, limit, &got); some != sweepWidePlain(&b, &group, limit, &want) || got != want {
+				t.Fatalf("%v, wide, limit %d: %x, plain %x", e, limit, got, want)
+			}
+		}
+	}
+}
+
+// TestFilters holds the filters against the plain one over many spans, of
+// which some fill the hits.
+func TestFilters(t *testing.T) {
+	r := rand.New(rand.NewPCG(10, 11))
+	postings := make([]byte, 4*5000)
+	for i := range 5000 {
+		binary.LittleEndian.PutUint32(postings[4*i:], uint32(1)<<r.IntN(32)|uint32(1)<<r.IntN(32))
+	}
+	for range 200 {
+		spans := make([]span, 1+r.IntN(60))
+		for i := range spans {
+			count := r.IntN(80)
+			if r.IntN(10) == 0 {
+				count = r.IntN(1000)
+			}
+			spans[i] = span{at: uint64(r.IntN(5001 - count)), count: uint32(count), signature: uint32(1) << r.IntN(32), limit: uint32(r.IntN(5))}
+			if r.IntN(3) == 0 {
+				spans[i].limit = 0
+			}
+		}
+		want := allHits(plain, postings, spans)
+		for _, e := range engines() {
+			if got := allHits(e, postings, spans); !slices.Equal(got, want) {
+				t.Fatalf("%v found %d, the plain filter %d", e, len(got), len(want))
+			}
+		}
+	}
+}
+
+func allHits(e engine, postings []byte, spans []span) (all []uint64) {
+	spans = slices.Clone(spans)
+	var hits [hitRoom]uint64
+	for len(spans) > 0 {
+		done, found := e.filter(postings, spans, &hits)
+		all, spans = append(all, hits[:found]...), spans[done:]
+	}
+	return all
+}
+
+// TestOrder: every engine visits in the same order.
+func TestOrder(t *testing.T) {
+	all := make([]tutela.PDQ, 3000)
+	r := rand.New(rand.NewPCG(12, 13))
+	for i := range all {
+		all[i] = near(r, tutela.PDQ{}, r.IntN(40))
+	}
+	x := opened(t, written(t, all, 1<<30), all)
+	x.engine = plain
+	want, batch := x.found(tutela.PDQ{}, 31), x.foundByBatch(make([]tutela.PDQ, 3), 31)
+	for _, x.engine = range engines() {
+		if !slices.Equal(x.found(tutela.PDQ{}, 31), want) {
+			t.Errorf("%v: Search visits in another order", x.engine)
+		}
+		if !slices.EqualFunc(x.foundByBatch(make([]tutela.PDQ, 3), 31), batch, slices.Equal) {
+			t.Errorf("%v: Batch visits in another order", x.engine)
+		}
+	}
+}
+
+func TestNoAllocation(t *testing.T) {
+	all := randoms(14, 1000)
+	for _, index := range [][]byte{written(t, all, 1<<30), nil} {
+		x := opened(t, index, all)
+		for _, x.engine = range engines() {
+			allocations := testing.AllocsPerRun(10, func() {
+				x.Search(all[0], 31, func(uint32, int) {})
+				x.Any(all[0], 31)
+				x.Batch(all[:9], 31, func(int, uint32, int) {})
+			})
+			if allocations > 0 {
+				t.Errorf("%v: %v allocations", x.engine, allocations)
+			}
+		}
+	}
+}
+
+func TestConcurrent(t *testing.T) {
+	all := randoms(15, 2000)
+	x := opened(t, written(t, all, 1<<30), all)
+	var wait sync.WaitGroup
+	for g := range 4 {
+		wait.Go(func() {
+			for i := g; i < len(all); i += 40 {
+				if got := x.found(all[i], 31); !slices.Equal(got, []hit{{uint32(i), 0}}) {
+					t.Errorf("hash %d: found %v", i, got)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestOpenRefusesShapes(t *testing.T) {
+	all := randoms(16, 10)
+	index := written(t, all, 1<<30)
+	if uint64(len(index)) != Size(10) {
+		t.Errorf("index of %d bytes, Size says %d", len(index), Size(10))
+	}
+	for _, c := range []struct{ index, hashes []byte }{
+		{nil, make([]byte, 31)},
+		{index[:len(index)-1], joined(all)},
+		{index, joined(all[:9])},
+		{index[:offsetsSize-8], nil},
+		{make([]byte, 1), nil},
+	} {
+		if _, err := Open(c.index, c.hashes); !errors.Is(err, ErrShape) {
+			t.Errorf("%d bytes over %d: %v", len(c.index), len(c.hashes), err)
+		}
+	}
+}
+
+// FuzzOpen turns bytes of an index over and looks up: it may find less or twice,
+// but nothing that is not so.
+func FuzzOpen(f *testing.F) {
+	all := append(randoms(17, 300), make([]tutela.PDQ, 100)...)
+	index := written(f, all, 1<<30)
+	f.Add([]byte{}, byte(31))
+	f.Add([]byte{0, 0, 0, 4, 255, 255, 255, 255}, byte(31))
+	f.Add([]byte{0, 0, 0, 0, 144, 1, 0, 0, 0, 64, 0, 4, 255, 0, 0, 0}, byte(47))
+	f.Fuzz(func(t *testing.T, changes []byte, radius byte) {
+		index := slices.Clone(index)
+		for ; len(changes) >= 8; changes = changes[8:] {
+			at := int(binary.LittleEndian.Uint32(changes)) % (len(index) - 4)
+			copy(index[at:], changes[4:8])
+		}
+		x := opened(t, index, all)
+		for _, x.engine = range engines() {
+			for _, h := range []tutela.PDQ{{}, all[0]} {
+				x.checkTrue(t, all, h, int(radius)%(MaxRadius+1))
+			}
+		}
+	})
+}
+
+func (x *Index) checkTrue(t *testing.T, all []tutela.PDQ, h tutela.PDQ, radius int) {
+	t.Helper()
+	x.Search(h, radius, func(id uint32, d int) {
+		if d > radius || d != differ(all[id], h) {
+			t.Fatalf("%v, radius %d: hash %d is at %d, not %d", x.engine, radius, id, differ(all[id], h), d)
+		}
+	})
+}
+
+// TestDeceit changes every part of an index at random, a lot.
+func TestDeceit(t *testing.T) {
+	all := append(randoms(18, 200), make([]tutela.PDQ, 200)...)
+	honest := written(t, all, 1<<30)
+	r := rand.New(rand.NewPCG(19, 20))
+	for range 30 {
+		index := slices.Clone(honest)
+		for range 20000 {
+			binary.LittleEndian.PutUint32(index[4*r.IntN(len(index)/4):], uint32(r.Uint64()>>(32+r.IntN(32))))
+		}
+		x := opened(t, index, all)
+		for _, x.engine = range engines() {
+			x.checkTrue(t, all, tutela.PDQ{}, 31)
+			x.checkTrue(t, all, all[3], 47)
+		}
+	}
 }
