@@ -41,6 +41,7 @@ var law = []room{
 	// 2, 3: one read, many digests; pictures
 	{name: "internal/digest", may: []string{""}},
 	{name: "internal/pdq", may: []string{""}, modules: []string{}},
+	{name: "internal/feature", modules: []string{}},
 	{name: "internal/picture", may: []string{"", "internal/pdq"}},
 	// what of all that survives when people alter a picture; measured, never part of a scan
 	{name: "internal/robustness", may: []string{"", "internal/pdq", "internal/picture"}},
