@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"tutela"
 	"tutela/internal/video/track"
 )
 
@@ -103,5 +102,3 @@ func TestKeysAreFFprobes(t *testing.T) {
 func summary(k track.Track) string {
 	return fmt.Sprintf("%s %s %s %dx%d %v config %d indexed %v", k.Container, k.Name, k.Codec, k.Width, k.Height, k.Duration, len(k.Config), k.Indexed)
 }
-
-var _ = tutela.FindingLimit
