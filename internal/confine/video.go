@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tutela"
-	"tutela/internal/pdq"
 	"tutela/internal/video"
 )
 
@@ -100,7 +99,9 @@ func (w *watching) take(d *decoder) error {
 		return w.decoder.write(d.bytes())
 	case videoEnding:
 		w.view.Video.Duration = time.Duration(d.int())
-		w.view.Strip = d.bytes()
+		if strip := d.bytes(); len(strip) > 0 {
+			w.view.Strip = strip
+		}
 		w.view.Findings = append(w.view.Findings, d.videoFindings()...)
 	default:
 		return errGarbled
@@ -121,12 +122,12 @@ func (w *watching) told(d *decoder) error {
 	case coding == "": // it was decoded there, or nothing can
 		return nil
 	case why != "":
-		w.find(tutela.FindingNotDecoded, "video not decoded: "+why+" for "+v.Codec)
+		w.find(tutela.FindingNotDecoded, "video not decoded: "+fmt.Sprintf(why, v.Codec))
 		return nil
 	case !wanted || w.decoder != nil:
 		return errGarbled
 	}
-	decoder, err := w.h.startVideoDecoder(w.ctx, v.Width, v.Height)
+	decoder, err := w.h.startVideoDecoder(w.ctx, coding, v.Width, v.Height)
 	if err != nil {
 		w.find(tutela.FindingNotDecoded, fmt.Sprintf("video not decoded: start the decoder: %v", err))
 		return errDecoderGone
@@ -142,7 +143,7 @@ func (w *watching) find(code, detail string) {
 
 // keep keeps a frame that can be matched.
 func (w *watching) keep(f tutela.Frame) {
-	if f.Quality >= pdq.MinQuality && len(w.view.Video.Frames) < video.MostFrames {
+	if video.Comparable(f) && len(w.view.Video.Frames) < video.MostFrames {
 		w.view.Video.Frames = append(w.view.Video.Frames, f)
 	}
 }

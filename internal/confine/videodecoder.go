@@ -49,15 +49,15 @@ func findFFmpeg(wanted string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// refusesVideo says why frames are not decoded, if they are not.
+// refusesVideo says why frames of a coding (%s) are not decoded, if they are not.
 func (h *Host) refusesVideo() string {
 	switch {
 	case h.ffmpeg.path == "":
-		return "no decoder here"
+		return "no decoder for %s here"
 	case !decoderConfined:
-		return "no decoder can be confined on this system"
+		return "no decoder for %s can be confined on this system"
 	case h.ffmpegVersion() == "":
-		return "no decoder that works here"
+		return "no decoder for %s that works here"
 	}
 	return ""
 }
@@ -117,17 +117,21 @@ type decodedFrame struct {
 // decoderArguments are those of ffmpeg. It may read a pipe of one format only,
 // one that we write; it knows no file. The tee gives the pixels to one pipe, and
 // to another a line for each frame that says which it is.
-func decoderArguments(version string, width, height int) []string {
+func decoderArguments(version, coding string, width, height int) []string {
 	w, h := video.RawSize(width, height)
-	return []string{
+	a := []string{
 		"ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error",
 		"-protocol_whitelist", "pipe", "-f", "ivf", "-probesize", "32", "-analyzeduration", "0",
-		"-threads", "1", "-skip_frame", "nokey", "-flags", "+output_corrupt", "-i", "pipe:0",
+		"-threads", "1", "-skip_frame", "nokey", "-flags", "+output_corrupt",
+	}
+	if coding == "hevc" { // IVF has no name for it
+		a = append(a, "-c:v", coding)
+	}
+	return append(a, "-i", "pipe:0",
 		"-map", "0:v:0", "-an", "-sn", "-dn", "-filter_threads", "1",
 		"-vf", fmt.Sprintf("scale=%d:%d:flags=neighbor", w, h),
-		passthrough(version), "passthrough",
-		"-c:v", "rawvideo", "-pix_fmt", "rgb24", "-f", "tee", `[f=rawvideo]pipe\:1|[f=framecrc]pipe\:3`,
-	}
+		passthrough(version), "passthrough", "-enc_time_base", fmt.Sprintf("1:%d", video.FeedRate),
+		"-c:v", "rawvideo", "-pix_fmt", "rgb24", "-f", "tee", `[f=rawvideo]pipe\:1|[f=framecrc]pipe\:3`)
 }
 
 // passthrough is the option that keeps ffmpeg from dropping and repeating frames.
@@ -142,13 +146,13 @@ func passthrough(version string) string {
 	return "-fps_mode"
 }
 
-func (h *Host) startVideoDecoder(ctx context.Context, width, height int) (*videoDecoder, error) {
+func (h *Host) startVideoDecoder(ctx context.Context, coding string, width, height int) (*videoDecoder, error) {
 	version := h.ffmpegVersion()
 	d := &videoDecoder{
 		name: "ffmpeg " + version, said: &tail{}, gathered: video.NewGatherer(width, height),
 		patience: h.patience, over: make(chan struct{}),
 	}
-	d.cmd = exec.CommandContext(ctx, h.program, append([]string{h.ffmpeg.path}, decoderArguments(version, width, height)...)...)
+	d.cmd = exec.CommandContext(ctx, h.program, append([]string{h.ffmpeg.path}, decoderArguments(version, coding, width, height)...)...)
 	d.cmd.Env = []string{childVariable + "=" + decoderChild, "GOTRACEBACK=single"}
 	d.cmd.Stderr = d.said
 	detach(d.cmd)
@@ -214,22 +218,25 @@ func (d *videoDecoder) readPixels(r io.Reader) {
 	}
 }
 
-// readNumbers reads the lines that framecrc writes: "stream, dts, pts, …". Times
-// are counted in the rate of the feed, so they are the numbers of its packets.
+// readNumbers reads the lines that framecrc writes: "stream, dts, pts, …", behind
+// a line that says how long a unit of time is.
 func (d *videoDecoder) readNumbers(r *os.File) {
 	defer d.reading.Done()
 	defer r.Close()
+	unit := int64(1) // of the feed
 	for lines := bufio.NewScanner(r); lines.Scan() && len(d.numbers) < video.MostFrames; {
-		if strings.HasPrefix(lines.Text(), "#") {
+		line := lines.Text()
+		var stream, num, den, dts, pts int64
+		if n, _ := fmt.Sscanf(line, "#tb %d: %d/%d", &stream, &num, &den); n == 3 && den > 0 {
+			unit = num * video.FeedRate / den
+		}
+		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		number := int64(-1)
-		if field := strings.Split(lines.Text(), ","); len(field) > 2 {
-			if n, err := strconv.ParseInt(strings.TrimSpace(field[2]), 10, 64); err == nil {
-				number = n
-			}
+		if n, _ := fmt.Sscanf(line, "%d,%d,%d", &stream, &dts, &pts); n < 3 {
+			pts = -1
 		}
-		d.numbers = append(d.numbers, number)
+		d.numbers = append(d.numbers, pts*unit)
 	}
 }
 

@@ -15,9 +15,9 @@ import (
 const decoderConfined = true
 
 const (
-	decoderMemory  = 1 << 30 // bytes: the reference pictures of 8K take some
-	decoderSeconds = 1800    // of processor time: an hour of key frames takes a few minutes
-	decoderFiles   = 64      // open at a time; the dynamic loader needs some
+	decoderMemory  = 2 * childMemory // bytes: the reference pictures of 8K take some
+	decoderSeconds = 1800            // of processor time: an hour of key frames takes a few minutes
+	decoderFiles   = 64              // open at a time; the dynamic loader needs some
 )
 
 // becomeDecoder gives up what a decoder does not need, and turns this process
