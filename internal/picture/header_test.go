@@ -39,6 +39,35 @@ var hostile = []struct {
 	{"WebP whose canvas lies", append(riff("VP8X", []byte("\x00\x00\x00\x00\x01\x00\x00\x01\x00\x00")), "VP8L\x05\x00\x00\x00\x2f\x00\x00\x00\x00\x00"...), ErrDamaged},
 	{"WebP whose chunk is longer than the file", append(riff("VP8 ", nil)[:16], 0xf0, 0xff, 0xff, 0x7f, 0, 0), ErrDamaged},
 	{"WebP that moves", riff("ANMF", make([]byte, 16)), ErrUnsupported},
+	{"BMP that asks for 3.25 TB", dibOf(40, 950_000, 950_000, 32, 0, ""), ErrDamaged},
+	{"BMP of 2³¹−1 by −2³¹", dibOf(40, 1<<31-1, -1<<31, 24, 0, ""), ErrDamaged},
+	{"BMP of run lengths that asks for 3.6 GB", dibOf(40, 60_000, 60_000, 8, dibRLE8, "\x00\x01"), ErrTooLarge},
+	{"BMP of few runs and many pixels", dibOf(40, 5000, 5000, 8, dibRLE8, "\x00\x01"), ErrTooLarge},
+	{"BMP of negative width", dibOf(40, -5, 5, 24, 0, ""), ErrDamaged},
+	{"BMP of 7 bits", dibOf(40, 5, 5, 7, 0, string(make([]byte, 99))), ErrUnsupported},
+	{"BMP that is a JPEG", dibOf(40, 5, 5, 24, dibJPEG, ""), ErrUnsupported},
+	{"BMP whose pixels begin behind its end", append([]byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\x7f"), dibOf(40, 1, 1, 24, 0, "1234")[14:]...), ErrDamaged},
+	{"icon that asks for 16 GB", iconOf(dibOf(40, 1<<16, 1<<17, 32, 0, "")[14:]), ErrDamaged},
+	{"TIFF of 2³⁰ by 2³⁰", bareTIFF(1<<30, 1<<30, tiffDeflate, 8, 10), ErrTooLarge},
+	{"TIFF of few bytes and many pixels", bareTIFF(10_000, 10_000, tiffDeflate, 8, 10), ErrTooLarge},
+	{"TIFF of run lengths that asks for 2.4 GB", bareTIFF(49_000, 49_000, tiffPackBits, 8, 10), ErrTooLarge},
+	{"TIFF of an empty fax", bareTIFF(200_000, 200_000, tiffFax4, 1, 10), ErrTooLarge},
+	{"TIFF whose strip lies behind its end", bareTIFF(10, 10, tiffNone, 8, 1<<31), ErrDamaged},
+	{"TIFF whose strips are one", tiffOf("II*\x00", append(bare(10, 2, tiffDeflate, 8), long(tagRowsPerStrip, 1), field{tagStripOffsets, 4, 2, 0, []byte("\x08\x00\x00\x00\x08\x00\x00\x00")}, field{tagStripBytes, 4, 2, 0, []byte("\x60\x00\x00\x00\x60\x00\x00\x00")})...), ErrDamaged},
+	{"TIFF of a million strips", tiffOf("II*\x00", append(bare(1, 1<<22, tiffDeflate, 8), long(tagRowsPerStrip, 1))...), ErrTooLarge},
+	{"TIFF of a huge tile", tiffOf("II*\x00", append(bare(10, 10, tiffDeflate, 8), long(tagTileWidth, 1<<29), long(tagTileHeight, 1<<29))...), ErrDamaged},
+	{"TIFF without rows in its strips", tiffOf("II*\x00", append(bare(10, 10, tiffDeflate, 8), long(tagRowsPerStrip, 0))...), ErrDamaged},
+	{"TIFF whose directory is its own", []byte("II*\x00\x08\x00\x00\x00\x00\x00\x08\x00\x00\x00"), ErrDamaged},
+	{"TIFF of 64 bits a sample", bareTIFF(10, 10, tiffNone, 64, 10), ErrUnsupported},
+	{"TIFF of JPEG 2000", bareTIFF(10, 10, 34712, 8, 10), ErrUnsupported},
+	{"raw file whose preview asks for 6.4 GB", rafOf(jpegOf(0xc2, 0xffff, 0xffff, 0x22, 0x11, 0x11)), ErrUnsupported},
+	{"HEIC whose item asks for 6.4 GB", heifOf(jpegOf(0xc0, 0xffff, 0xffff, 0x22, 0x11, 0x11), nil), ErrUnsupported},
+	{"Photoshop file of 90,000 by 90,000", psdOf(psdGrey, 90_000, 90_000, nil, nil, "\x00\x01"+string(make([]byte, 180_000))), ErrTooLarge},
+	{"Photoshop file without its pixels", psdOf(psdRGB, 30_000, 30_000, nil, nil, "\x00\x00"), ErrDamaged},
+	{"Photoshop file of Lab", psdOf(9, 10, 10, nil, nil, "\x00\x00"), ErrUnsupported},
+	{"BigTIFF", []byte("II+\x00\x08\x00\x00\x00\x10\x00\x00\x00"), ErrUnsupported},
+	{"JPEG 2000", []byte("\x00\x00\x00\x0cjP  \r\n\x87\n"), ErrUnsupported},
+	{"JPEG XL", []byte("\xff\x0a\xfa\x7f"), ErrUnsupported},
 	{"PNG as Xcode rewrites it", append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x04CgBI"), make([]byte, 20)...), ErrUnsupported},
 }
 
@@ -84,6 +113,15 @@ func riff(chunk string, data []byte) []byte {
 		body = append(body, 0)
 	}
 	return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(body))), body...)
+}
+
+// bare are the fields that every TIFF has, of one grey sample.
+func bare(w, h, compression, bits uint32) []field {
+	return []field{long(tagWidth, w), long(tagHeight, h), long(tagBits, bits), long(tagCompression, compression), long(tagPhotometric, 1)}
+}
+
+func bareTIFF(w, h, compression, bits, length uint32) []byte {
+	return append(tiffOf("II*\x00", append(bare(w, h, compression, bits), long(tagStripOffsets, 8), long(tagStripBytes, length))...), make([]byte, 20)...)
 }
 
 func TestHostile(t *testing.T) {

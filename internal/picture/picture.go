@@ -2,11 +2,17 @@
 // perceptual hash looks at.
 //
 // Start with [Perceptual], which does both, or with [Decode]. [IsPicture] says
-// for which types either is worth calling. JPEG, PNG, GIF (its first frame) and
-// WebP are read.
+// for which types either is worth calling; [Thumbnail] makes a small JPEG.
+//
+// JPEG, PNG, GIF (its first frame), WebP, TIFF (its first page), BMP, icons and
+// cursors (the largest of their pictures) and Photoshop files (all layers
+// together) are read. Of the raw files of cameras, and of HEIC and AVIF, the
+// largest JPEG preview is, if there is one; Picture.Decoder then says so, and size
+// and hash are the preview's. JPEG 2000, JPEG XL and BigTIFF are named and not
+// read.
 //
 // Promised: the picture's size is read from its header by code of this package,
-// which allocates nothing, and a picture that is too large, or too large for the
+// which allocates little, and a picture that is too large, or too large for the
 // number of its bytes, is refused before a decoder sees it. A decoder that
 // panics is an error. Every error but the context's wraps [ErrNotDecoded] and
 // says which of [ErrTooLarge], [ErrDamaged] and [ErrUnsupported] it is. Not
@@ -30,6 +36,7 @@ import (
 	"image/png"
 	"io"
 	"runtime"
+	"slices"
 
 	"golang.org/x/image/webp"
 
@@ -72,7 +79,8 @@ type Picture struct {
 	Image         image.Image
 }
 
-// format is one kind of picture.
+// format is one kind of picture. A decoder of this package is own, works from the
+// header that was checked, and makes config and decode needless.
 type format struct {
 	mime    string
 	decoder string
@@ -80,6 +88,7 @@ type format struct {
 	header  func(data []byte) (header, error)
 	config  func(io.Reader) (image.Config, error)
 	decode  func(io.Reader) (image.Image, error)
+	own     func(ctx context.Context, data []byte) (image.Image, error)
 }
 
 // webpDecoder names the module and its version as go.mod has it.
@@ -87,36 +96,61 @@ const webpDecoder = "golang.org/x/image/webp v0.47.0"
 
 func formats() []format {
 	return []format{
-		{"image/jpeg", "image/jpeg " + runtime.Version(), isJPEG, jpegHeader, jpeg.DecodeConfig, jpeg.Decode},
-		{"image/png", "image/png " + runtime.Version(), isPNG, pngHeader, png.DecodeConfig, png.Decode},
-		{"image/gif", "image/gif " + runtime.Version(), isGIF, gifHeader, gif.DecodeConfig, gif.Decode},
-		{"image/webp", webpDecoder, isWebP, webpHeader, webp.DecodeConfig, webp.Decode},
+		{"image/jpeg", "image/jpeg " + runtime.Version(), isJPEG, jpegHeader, jpeg.DecodeConfig, jpeg.Decode, nil},
+		{"image/png", "image/png " + runtime.Version(), isPNG, pngHeader, png.DecodeConfig, png.Decode, nil},
+		{"image/gif", "image/gif " + runtime.Version(), isGIF, gifHeader, gif.DecodeConfig, gif.Decode, nil},
+		{"image/webp", webpDecoder, isWebP, webpHeader, webp.DecodeConfig, webp.Decode, nil},
+		{"image/tiff", "tutela/tiff", isTIFF, tiffHeader, nil, nil, decodeTIFF},
+		{"image/bmp", "tutela/bmp", isBMP, bmpHeader, nil, nil, decodeBMP},
+		{"image/x-icon", "tutela/icon", isIcon, iconHeader, nil, nil, decodeIcon},
+		{"image/vnd.adobe.photoshop", "tutela/psd", isPSD, psdHeader, nil, nil, decodePSD},
 	}
 }
 
-// IsPicture reports whether [Decode] reads contents of a MIME type.
-func IsPicture(mime string) bool {
-	switch mime {
-	case "image/jpeg", "image/png", "image/gif", "image/webp", "image/vnd.mozilla.apng":
-		return true
-	}
-	return false
+// readable are the types of which [Decode] reads at least some. The raw files of
+// cameras that are TIFF go by that.
+var readable = []string{
+	"image/jpeg", "image/png", "image/gif", "image/webp", "image/vnd.mozilla.apng",
+	"image/tiff", "image/bmp", "image/x-icon", "image/vnd.adobe.photoshop",
+	"image/heic", "image/heic-sequence", "image/heif", "image/heif-sequence", "image/avif",
+	"image/x-canon-cr2", "image/x-canon-cr3", "image/x-fuji-raf", "image/x-olympus-orf", "image/x-panasonic-rw2",
+	"image/jp2", "image/jpx", "image/jpm", "image/jxl", "image/jxr", // so that a record says what they are
 }
+
+// IsPicture reports whether [Decode] is worth calling for contents of a MIME type:
+// it reads them, or says by name what it does not read.
+func IsPicture(mime string) bool { return slices.Contains(readable, mime) }
 
 // Decode turns the bytes of a picture into pixels. What the bytes are is told by
 // the bytes alone.
 func Decode(ctx context.Context, data []byte, limits Limits) (*Picture, error) {
+	part, err := locate(data)
+	if err != nil {
+		return nil, err
+	}
+	p, err := part.decode(ctx, limits)
+	if err != nil && part.of != "" {
+		return nil, fmt.Errorf("preview of %s: %w", part.of, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.Decoder = part.decoder(p.Decoder)
+	return p, nil
+}
+
+func (p part) decode(ctx context.Context, limits Limits) (*Picture, error) {
 	for _, f := range formats() {
-		if !f.is(data) {
+		if !f.is(p.data) {
 			continue
 		}
-		p, err := f.open(ctx, data, limits)
+		m, err := f.open(ctx, p.data, limits)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.mime, err)
 		}
-		return p, nil
+		return m, nil
 	}
-	return nil, fmt.Errorf("%w: neither JPEG, PNG, GIF nor WebP", ErrUnsupported)
+	return nil, fmt.Errorf("%w: no picture that is known", ErrUnsupported)
 }
 
 // Perceptual decodes a picture and hashes it.
@@ -142,8 +176,10 @@ func (f format) open(ctx context.Context, data []byte, limits Limits) (*Picture,
 	if err := h.check(int64(len(data)), limits); err != nil {
 		return nil, err
 	}
-	if err := f.agree(ctx, data, h); err != nil {
-		return nil, err
+	if f.own == nil {
+		if err := f.agree(ctx, data, h); err != nil {
+			return nil, err
+		}
 	}
 	m, err := f.pixels(ctx, data)
 	if err != nil {
@@ -171,6 +207,9 @@ func (f format) agree(ctx context.Context, data []byte, h header) (err error) {
 
 func (f format) pixels(ctx context.Context, data []byte) (m image.Image, err error) {
 	defer recoverTo(&err)
+	if f.own != nil {
+		return f.own(ctx, data)
+	}
 	m, err = f.decode(reader{ctx, bytes.NewReader(data)})
 	if err != nil {
 		return nil, classify(ctx, err)
