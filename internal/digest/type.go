@@ -46,6 +46,11 @@ var magics = []struct{ magic, mime string }{
 	{"\x1f\x8b\x08", "application/gzip"},
 	{"SQLite format 3\x00", "application/vnd.sqlite3"},
 	{"ID3", "audio/mpeg"},
+	{"FUJIFILMCCD-RAW", "image/x-fuji-raf"}, // named as shared-mime-info names them
+	{"IIRO", "image/x-olympus-orf"},
+	{"IIRS", "image/x-olympus-orf"},
+	{"MMOR", "image/x-olympus-orf"},
+	{"IIU\x00\x18\x00\x00\x00", "image/x-panasonic-rw2"},
 }
 
 // brands are what an ISO base media file (ISO/IEC 14496-12, 4.3) calls itself,
@@ -55,6 +60,7 @@ var brands = map[string]string{
 	"mp41": "video/mp4", "mp42": "video/mp4", "avc1": "video/mp4", "MSNV": "video/mp4",
 	"M4V ": "video/x-m4v", "M4A ": "audio/x-m4a", "qt  ": "video/quicktime",
 	"heic": "image/heic", "heix": "image/heic", "mif1": "image/heif", "avif": "image/avif",
+	"crx ": "image/x-canon-cr3",
 }
 
 func common(head []byte) string {
@@ -71,6 +77,8 @@ func common(head []byte) string {
 		return brands[string(head[8:12])]
 	case string(head[:4]) == "RIFF" && string(head[8:12]) == "WEBP":
 		return "image/webp"
+	case len(head) >= 18 && string(head[:2]) == "BM" && string(head[6:10]) == "\x00\x00\x00\x00" && string(head[14:18]) == "\x0c\x00\x00\x00":
+		return "image/bmp" // of OS/2
 	case bytes.Count(head, []byte{0}) == len(head):
 		return "application/octet-stream" // a wiped or sparse file, common enough
 	}

@@ -58,6 +58,21 @@ func TestTypeAgreesWithTheSlowWay(t *testing.T) {
 	}
 }
 
+// TestPicturesOthersMiss: those of cameras and of OS/2 are named here alone.
+func TestPicturesOthersMiss(t *testing.T) {
+	for head, want := range map[string]string{
+		"FUJIFILMCCD-RAW 0201FF389501":                                                 "image/x-fuji-raf",
+		"IIRO\x08\x00\x00\x00\x0d\x00":                                                 "image/x-olympus-orf",
+		"IIU\x00\x18\x00\x00\x00":                                                      "image/x-panasonic-rw2",
+		"\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom":                             "image/x-canon-cr3",
+		"BM\xf6\x1e\x00\x00\x00\x00\x00\x00\x1a\x00\x00\x00\x0c\x00\x00\x00=\x00+\x00": "image/bmp",
+	} {
+		if got := Type([]byte(head)); got != want {
+			t.Errorf("Type(%.12q) = %s, want %s", head, got, want)
+		}
+	}
+}
+
 func FuzzType(f *testing.F) {
 	for _, test := range typed {
 		f.Add([]byte(test.head))
