@@ -114,6 +114,9 @@ func Breaches(packages []Package) []string {
 			if room.needsGrant {
 				out = append(out, p.checkGrant(file)...)
 			}
+			if !contains(decoders, p.Path) {
+				out = append(out, p.checkDecoding(file)...)
+			}
 			if room.name != "internal/authority" {
 				out = append(out, p.checkForgery(file)...)
 			}
@@ -178,6 +181,18 @@ func (p Package) checkGrant(file *ast.File) []string {
 			out = append(out, fmt.Sprintf("%s.%s takes no authority.Grant: whoever reads content shows first that it was allowed and written down", p.name(), fn.Name.Name))
 		}
 	}
+	return out
+}
+
+// checkDecoding refuses to run decoders of pictures outside the confined child.
+func (p Package) checkDecoding(file *ast.File) []string {
+	var out []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok && slices.Contains(decoding, sel.Sel.Name) && isSelector(sel, "picture", sel.Sel.Name) {
+			out = append(out, fmt.Sprintf("%s uses picture.%s: hostile pictures are decoded in the confined child only, through a confine.Host", p.name(), sel.Sel.Name))
+		}
+		return true
+	})
 	return out
 }
 

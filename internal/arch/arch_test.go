@@ -59,6 +59,7 @@ func TestPlantedBreaches(t *testing.T) {
 		{"8 the checking half is smaller", "internal/ledger/check", `import "tutela"`, "no way there"},
 		{"8 verify knows check only", "verify", `import "tutela/internal/ledger"`, "no way there"},
 		{"9 uncapped decoders are confined", "internal/picture", `import "golang.org/x/image/bmp"`, "confined child"},
+		{"9 pictures are decoded there", "cmd/tutela", `import "tutela/internal/picture"; var look = picture.Look`, "confined child"},
 		{"10 nobody imports the command", "internal/lab", `import "tutela/cmd/tutela"`, "end of the way"},
 	} {
 		t.Run(c.rule, func(t *testing.T) {

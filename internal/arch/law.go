@@ -85,8 +85,19 @@ var writers = []string{
 }
 
 // unconfined are decoders that hostile bytes can make ask for any amount of
-// memory: they may run in the confined child only, and nothing does so yet.
+// memory, or that load whatever library a machine has. Package picture reads those
+// formats by code of its own; of golang.org/x/image/tiff it takes the code of LZW
+// alone, which reads a stream.
 var unconfined = []string{"golang.org/x/image/bmp", "golang.org/x/image/tiff", "github.com/gen2brain/heic"}
+
+// decoding are the functions of package picture that run decoders. Only the rooms
+// in decoders may call them: the package itself, the confined child, what measures
+// and compares on pictures of its own, and scan, for labs that are tested without
+// children.
+var (
+	decoding = []string{"Decode", "Look", "Perceptual"}
+	decoders = []string{"internal/picture", "internal/confine", "internal/robustness", "internal/feature", "internal/scan", "bench"}
+)
 
 // orderers may order work and never decide; deciders are what they must not
 // know. Both are held here so that the rule stands before the rooms are built.
@@ -176,8 +187,8 @@ func (r room) refusesWriting(target string) string {
 }
 
 func (r room) refusesModule(target string) string {
-	if contains(unconfined, target) {
-		return "this decoder is not memory-capped by our own code: it runs in the confined child only"
+	if slices.Contains(unconfined, target) {
+		return "this decoder is not memory-capped by our own code: package picture reads the format itself, in the confined child"
 	}
 	if r.modules == nil {
 		return ""
