@@ -17,6 +17,7 @@ import (
 var (
 	exactRows = flag.Int("exact-rows", 200_000, "rows of the exact benchmarks")
 	nearRows  = flag.Int("near-rows", 100_000, "rows of the near benchmarks")
+	exactHas  = flag.Int("exact-has", hasExact, "digests of the exact benchmarks: 1 MD5, 2 SHA-1, 4 SHA-256")
 	vicsRows  = flag.Int("vics-rows", 20_000, "records of the VICS benchmark")
 )
 
@@ -60,49 +61,86 @@ func benchSet(b *testing.B, n int, has uint8) *Set {
 func BenchmarkCompile(b *testing.B) {
 	for b.Loop() {
 		path := filepath.Join(b.TempDir(), "x.set")
-		if _, _, err := Compile(context.Background(), path, meta("x", 1, tutela.Alert), draw(*exactRows, hasExact), Work{}); err != nil {
+		if _, _, err := Compile(context.Background(), path, meta("x", 1, tutela.Alert), draw(*exactRows, uint8(*exactHas)), Work{}); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(float64(*exactRows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
-func BenchmarkOpen(b *testing.B) {
-	set := benchSet(b, *exactRows, hasExact)
-	b.SetBytes(int64(len(set.data)))
-	for b.Loop() {
-		s, err := Open(set.path)
-		if err != nil {
-			b.Fatal(err)
+// BenchmarkExact compiles one set and asks it everything.
+func BenchmarkExact(b *testing.B) {
+	set := benchSet(b, *exactRows, uint8(*exactHas))
+	b.Run("open", func(b *testing.B) {
+		for b.Loop() {
+			s, err := Open(set.path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s.Close()
 		}
-		s.Close()
-	}
-}
-
-func BenchmarkExactMiss(b *testing.B) {
-	set := benchSet(b, *exactRows, hasExact)
-	r := rand.New(rand.NewPCG(9, 10))
-	var d tutela.Digests
-	for b.Loop() {
-		binary.LittleEndian.PutUint64(d.SHA256[:], r.Uint64())
-		if _, _, ok := set.Exact(d); ok {
-			b.Fatal("a random digest is known")
+		b.ReportMetric(float64(len(set.data))/float64(*exactRows), "B/row")
+	})
+	b.Run("miss", func(b *testing.B) {
+		r := rand.New(rand.NewPCG(9, 10))
+		var d tutela.Digests
+		for b.Loop() {
+			binary.LittleEndian.PutUint64(d.MD5[:], r.Uint64())
+			binary.LittleEndian.PutUint64(d.SHA1[:], r.Uint64())
+			binary.LittleEndian.PutUint64(d.SHA256[:], r.Uint64())
+			if _, _, ok := set.Exact(d); ok {
+				b.Fatal("a random digest is known")
+			}
 		}
-	}
-}
-
-func BenchmarkExactHit(b *testing.B) {
-	set := benchSet(b, *exactRows, hasExact)
+	})
 	var all []tutela.Digests
-	for i := range 100_000 {
+	for i := range 200_000 {
 		all = append(all, content(uint64(i*7919%*exactRows)+1))
 	}
-	i := 0
-	for b.Loop() {
-		if _, _, ok := set.Exact(all[i%len(all)]); !ok {
+	b.Run("hit", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			if _, _, ok := set.Exact(all[i%len(all)]); !ok {
+				b.Fatal("a known digest was missed")
+			}
+		}
+	})
+	b.Run("hits", func(b *testing.B) {
+		found := 0
+		began := processorTime()
+		for i := 0; b.Loop(); i++ {
+			at := i * 4096 % (len(all) - 4096)
+			set.ExactAll(all[at:at+4096], func(int, uint64, tutela.MatchKind) { found++ })
+		}
+		if found != b.N*4096 {
 			b.Fatal("a known digest was missed")
 		}
-		i++
+		b.ReportMetric(float64(processorTime()-began)/float64(b.N)/4096, "cpu-ns/digest")
+	})
+	b.Run("misses", func(b *testing.B) {
+		r := rand.New(rand.NewPCG(9, 10))
+		others := make([]tutela.Digests, 200_000)
+		for i := range others {
+			d := &others[i]
+			for _, p := range [][]byte{d.MD5[:], d.SHA1[:], d.SHA256[:]} {
+				binary.LittleEndian.PutUint64(p, r.Uint64())
+			}
+		}
+		began := processorTime()
+		for i := 0; b.Loop(); i++ {
+			at := i * 4096 % (len(others) - 4096)
+			set.ExactAll(others[at:at+4096], func(int, uint64, tutela.MatchKind) { b.Fatal("a random digest is known") })
+		}
+		b.ReportMetric(float64(processorTime()-began)/float64(b.N)/4096, "cpu-ns/digest")
+	})
+	b.Run("md5", func(b *testing.B) {
+		found := 0
+		for i := 0; b.Loop(); i++ {
+			set.having(tutela.MatchMD5, all[i%len(all)].MD5[:], func(uint64) { found++ })
+		}
+		b.ReportMetric(float64(found)/float64(b.N), "hits/op")
+	})
+	if err := set.Damage(); err != nil {
+		b.Fatal(err)
 	}
 }
 

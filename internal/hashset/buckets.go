@@ -139,17 +139,50 @@ func openSorted(p part, count uint64) (sortedIndex, error) {
 	return sortedIndex{o}, err
 }
 
-// find gives the first of the ordered digests that is digest, and the end of
-// those that may be.
+// find gives the first of the ordered digests that is digest or comes behind it,
+// and the end of those that may be.
 func (x *sortedIndex) find(digests *part, digest []byte) (first, end uint64) {
-	lo, hi := x.offsets.find(binary.BigEndian.Uint64(digest))
+	prefix := binary.BigEndian.Uint64(digest)
+	lo, hi := x.offsets.find(prefix)
+	return x.findIn(digests, digest, prefix, lo, hi)
+}
+
+// findIn goes on in the bucket [lo, hi). Digests are spread evenly, so where in
+// the bucket one belongs is told by the bits that follow; lists that were made to
+// be otherwise are halved.
+func (x *sortedIndex) findIn(digests *part, digest []byte, prefix, lo, hi uint64) (first, end uint64) {
 	size := uint64(len(digest))
 	b := digests.take(lo*size, (hi-lo)*size)
 	if b == nil {
 		return 0, 0
 	}
-	n := sort.Search(int(hi-lo), func(i int) bool { return bytes.Compare(b[uint64(i)*size:uint64(i+1)*size], digest) >= 0 })
-	return lo + uint64(n), hi
+	n := hi - lo
+	if n > 4*bucketFill {
+		i := sort.Search(int(n), func(i int) bool { return !before(b[uint64(i)*size:], digest, prefix) })
+		return lo + uint64(i), hi
+	}
+	i := x.guess(prefix, n)
+	for i < n && before(b[i*size:], digest, prefix) {
+		i++
+	}
+	for i > 0 && !before(b[(i-1)*size:], digest, prefix) {
+		i--
+	}
+	return lo + i, hi
+}
+
+// guess is where among the n digests of its bucket a prefix belongs.
+func (x *sortedIndex) guess(prefix, n uint64) uint64 {
+	i, _ := bits.Mul64(prefix<<(64-x.shift), n)
+	return i
+}
+
+// before reports whether the digest that b begins with comes before another one.
+func before(b, digest []byte, prefix uint64) bool {
+	if at := binary.BigEndian.Uint64(b); at != prefix {
+		return at < prefix
+	}
+	return bytes.Compare(b[:len(digest)], digest) < 0
 }
 
 // entryIndex finds the rows of digests that do not lie in order.
@@ -178,7 +211,12 @@ func markBehind(prefix uint64, bucket int) uint16 { return uint16(prefix << buck
 // rowsOf visits the rows whose digest may begin with the prefix, until visit
 // returns false.
 func (x *entryIndex) rowsOf(prefix uint64, visit func(row uint64) bool) {
-	lo, hi := x.find(prefix)
+	lo, hi := x.offsets.find(prefix)
+	x.rowsIn(prefix, lo, hi, visit)
+}
+
+// rowsIn goes on in the bucket [lo, hi).
+func (x *entryIndex) rowsIn(prefix, lo, hi uint64, visit func(row uint64) bool) {
 	marks, rows := x.marks.take(2*lo, 2*(hi-lo)), x.rows.take(4*lo, 4*(hi-lo))
 	if marks == nil || rows == nil {
 		return

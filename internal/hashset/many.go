@@ -1,0 +1,162 @@
+package hashset
+
+import (
+	"encoding/binary"
+
+	"tutela"
+)
+
+// One look-up waits for memory several times, and does nothing meanwhile. Many at
+// once go step by step through groups: while one waits, the others of its group
+// are asked for.
+const together = 64
+
+// group is the digests of one kind that are looked up together.
+type group struct {
+	digests [together][]byte
+	which   [together]int // of all that were asked
+	prefix  [together]uint64
+	lo, hi  [together]uint64
+	n       int
+	touched byte // keeps the compiler from leaving out what only touches memory
+}
+
+func (g *group) add(which int, digest []byte) {
+	g.which[g.n], g.digests[g.n], g.prefix[g.n] = which, digest, binary.BigEndian.Uint64(digest)
+	g.n++
+}
+
+// sift leaves those that may be there.
+func (g *group) sift(f *filter) {
+	if len(f.shards) == 0 {
+		return
+	}
+	n := 0
+	for i := range g.n {
+		g.which[n], g.digests[n], g.prefix[n] = g.which[i], g.digests[i], g.prefix[i]
+		if f.may(g.prefix[i]) {
+			n++
+		}
+	}
+	g.n = n
+}
+
+// candidates does for a group what [body.candidates] does for one.
+func (b *body) candidatesOf(kind tutela.MatchKind, g *group, visit func(which int, digest []byte, first, end uint64)) {
+	c := &b.digest[kind]
+	if c.ordered == 0 {
+		return
+	}
+	g.sift(&c.sortedFilter)
+	for i := range g.n {
+		g.lo[i], g.hi[i] = c.sorted.offsets.find(g.prefix[i])
+	}
+	for i := range g.n {
+		at := (g.lo[i] + c.sorted.guess(g.prefix[i], g.hi[i]-g.lo[i])) * c.size
+		if at < c.digests.len() {
+			g.touched ^= c.digests.b[at] // not believed, only asked for
+		}
+	}
+	for i := range g.n {
+		first, end := c.sorted.findIn(&c.digests, g.digests[i], g.prefix[i], g.lo[i], g.hi[i])
+		if first < end {
+			visit(g.which[i], g.digests[i], c.from+first, c.from+end)
+		}
+	}
+}
+
+// ExactAll does for many contents what [Set.Exact] does for one, several times as
+// fast, and visits those that are known, in no order. It is safe for concurrent
+// use.
+func (s *Set) ExactAll(all []tutela.Digests, visit func(content int, row uint64, kind tutela.MatchKind)) {
+	known := make([]bool, len(all))
+	for kind := tutela.MatchSHA256; kind >= tutela.MatchMD5; kind-- {
+		for i := range s.layers {
+			s.layers[i].exactAll(kind, all, known, visit)
+		}
+	}
+}
+
+func (l *layer) exactAll(kind tutela.MatchKind, all []tutela.Digests, known []bool, visit func(content int, row uint64, kind tutela.MatchKind)) {
+	if l.digest[kind].ordered == 0 {
+		return
+	}
+	var g group
+	for at := 0; at < len(all); {
+		g.n = 0
+		for ; at < len(all) && g.n < together; at++ {
+			if !known[at] {
+				g.add(at, digestOf(&all[at], kind))
+			}
+		}
+		l.candidatesOf(kind, &g, func(which int, digest []byte, row, end uint64) {
+			for ; row < end && l.holds(row, kind, digest); row++ {
+				if l.agreesBelow(row, kind, &all[which]) && !l.withdrawn(row) {
+					known[which] = true
+					visit(which, l.first+row, kind)
+					return
+				}
+			}
+		})
+	}
+}
+
+// havingAll does for many digests of one kind what [Set.having] does for one.
+func (s *Set) havingAll(kind tutela.MatchKind, all [][]byte, visit func(which int, row uint64)) {
+	var g group
+	for i := range s.layers {
+		l := &s.layers[i]
+		for at := 0; at < len(all); at += together {
+			some := all[at:min(at+together, len(all))]
+			found := func(which int, row uint64) {
+				if !l.withdrawn(row) {
+					visit(which, l.first+row)
+				}
+			}
+			g.fill(at, some)
+			l.candidatesOf(kind, &g, func(which int, digest []byte, row, end uint64) {
+				for ; row < end && l.holds(row, kind, digest); row++ {
+					found(which, row)
+				}
+			})
+			g.fill(at, some)
+			l.entriesOf(kind, &g, found)
+		}
+	}
+}
+
+func (g *group) fill(at int, some [][]byte) {
+	g.n = 0
+	for i, digest := range some {
+		g.add(at+i, digest)
+	}
+}
+
+// entriesOf visits the rows that have the digests of a group beside a stronger
+// one.
+func (b *body) entriesOf(kind tutela.MatchKind, g *group, visit func(which int, row uint64)) {
+	c := &b.digest[kind]
+	if c.entries.count == 0 {
+		return
+	}
+	g.sift(&c.entryFilter)
+	for i := range g.n {
+		g.lo[i], g.hi[i] = c.entries.offsets.find(g.prefix[i])
+	}
+	for i := range g.n {
+		if at := 2 * g.lo[i]; at < c.entries.marks.len() {
+			g.touched ^= c.entries.marks.b[at]
+		}
+		if at := 4 * g.lo[i]; at < c.entries.rows.len() {
+			g.touched ^= c.entries.rows.b[at]
+		}
+	}
+	for i := range g.n {
+		c.entries.rowsIn(g.prefix[i], g.lo[i], g.hi[i], func(row uint64) bool {
+			if row < b.desc.Rows && b.holds(row, kind, g.digests[i]) {
+				visit(g.which[i], row)
+			}
+			return true
+		})
+	}
+}
