@@ -164,64 +164,66 @@ func (c *sequential) draw(st *step, row, column int) {
 
 // skim reads MCUs of which only the DC coefficients are kept; see [coder] for
 // most, safe and what is returned. Nearly all the time at scale 8 is spent here,
-// waiting for one table entry to know where to look for the next. Two entries
-// take at most 56 bits, as many as a refill gives, so that there is one refill
-// for two of them, and none of its bytes needs a question.
+// waiting for one table entry to know where to look for the next.
+//
+// Two entries take at most 56 bits, as many as a refill gives. Where a block ends
+// cannot be predicted, and each wrong guess of the processor costs as much as two
+// entries; so it is asked after three of them only. Those behind the end of the
+// block are masked: they take no bits. k counts coefficients, less 64.
 func (s *stream) skim(steps []step, most, safe int) (read int, ok bool) {
 	bits, count, next := s.bits, s.count, s.next
 	buf := &s.buf
 	for {
 		for i := range steps {
 			st := &steps[i]
+			ac := st.skips.ac
+
 			bits |= binary.BigEndian.Uint64(buf[next&within:]) >> (count & 63)
 			next += int(63-count) >> 3
 			count |= 56
-			wide := st.skips.dc[bits>>(64-window)]
-			difference := int(int32(wide) >> 16)
-			e := uint16(wide)
-			k := uint(e >> 8)
-			bits <<= e & 63
-			count -= uint(e & 63)
-			if k < 64 {
-				e = st.skips.ac[bits>>(64-window)]
-				bits <<= e & 63
-				count -= uint(e & 63)
-				k += uint(e >> 8)
-			}
-			ac := st.skips.ac
+			dc := st.skips.dc[bits>>(64-window)]
+			difference := int(int32(dc) >> 16)
+			e1, e2, e3 := uint16(dc), uint16(0), uint16(0)
+			bits <<= e1 & 63
+			count -= uint(e1 & 63)
+			k := int(e1>>8) - 64
+			e2 = ac[bits>>(64-window)] & uint16(k>>63)
+			bits <<= e2 & 63
+			count -= uint(e2 & 63)
+			k += int(e2 >> 8)
 			for {
-				for k < 64 {
+				for k < 0 {
 					bits |= binary.BigEndian.Uint64(buf[next&within:]) >> (count & 63)
 					next += int(63-count) >> 3
 					count |= 56
-					e = ac[bits>>(64-window)]
-					bits <<= e & 63
-					count -= uint(e & 63)
-					k += uint(e >> 8)
-					if k >= 64 {
-						break
-					}
-					e = ac[bits>>(64-window)]
-					bits <<= e & 63
-					count -= uint(e & 63)
-					k += uint(e >> 8)
+					e1 = ac[bits>>(64-window)]
+					bits <<= e1 & 63
+					count -= uint(e1 & 63)
+					k += int(e1 >> 8)
+					e2 = ac[bits>>(64-window)] & uint16(k>>63)
+					bits <<= e2 & 63
+					count -= uint(e2 & 63)
+					k += int(e2 >> 8)
+
+					bits |= binary.BigEndian.Uint64(buf[next&within:]) >> (count & 63)
+					next += int(63-count) >> 3
+					count |= 56
+					e3 = ac[bits>>(64-window)] & uint16(k>>63)
+					bits <<= e3 & 63
+					count -= uint(e3 & 63)
+					k += int(e3 >> 8)
 				}
-				if k == 64 || k-ended < 64 {
+				if finished(k) {
 					break
 				}
-				// The last entry reaches beyond the block, or knows nothing: one
-				// word alone.
+				e := last(e1, e2, e3)
 				s.seek(next*8 - int(count) - int(e&63))
-				k -= uint(e >> 8)
-				if k == 0 {
-					difference, k = s.difference(st.skips)
-				} else {
-					k += s.skipWord(st.skips)
-				}
+				difference, k = s.single(st.skips, difference, k-int(e>>8))
 				bits, count, next = s.bits, s.count, s.next
-				if k > 64 && k-ended >= 64 {
+				if k >= 0 && !finished(k) {
 					return read, false
 				}
+				e1, e2, e3 = 0, 0, 0
 			}
 			*st.predictor += difference
 			st.dc[st.at] = int16(*st.predictor)
@@ -235,28 +237,42 @@ func (s *stream) skim(steps []step, most, safe int) (read int, ok bool) {
 	}
 }
 
-// difference reads a DC difference alone. It is one coefficient, or many more
-// than a block has if there is no such code.
-func (s *stream) difference(t *skips) (difference int, coefficients uint) {
-	size, length := t.dcCodes.decode(s.bits)
+// finished reports whether k, less 64, is a block's end: with its last
+// coefficient, or told by a code after fewer. Else an entry reached beyond it, or
+// knew nothing.
+func finished(k int) bool { return k == 0 || uint(k-ended+64) < 64 }
+
+// last is the last entry that was not masked.
+func last(e1, e2, e3 uint16) uint16 {
+	switch {
+	case e3 != 0:
+		return e3
+	case e2 != 0:
+		return e2
+	}
+	return e1
+}
+
+// single passes over one code word and its value, where the tables do not help.
+// The DC difference becomes another one if it is the first of its block. k
+// is far out of range afterwards if there is no such code.
+func (s *stream) single(t *skips, difference, k int) (int, int) {
+	codes := t.acCodes
+	if k == -64 {
+		codes = t.dcCodes
+	}
+	symbol, length := codes.decode(s.bits)
 	if length == 0 {
 		return 0, 2 * unknown
 	}
 	s.drop(uint(length))
-	return s.value(uint(size)), 1
-}
-
-// skipWord passes over an AC word and its value, and returns how many
-// coefficients that are, in the manner of an entry.
-func (s *stream) skipWord(t *skips) uint {
-	symbol, length := t.acCodes.decode(s.bits)
-	if length == 0 {
-		return 2 * unknown
+	run, size := int(symbol>>4), uint(symbol&15)
+	if k == -64 {
+		return s.value(size), k + 1
 	}
-	run, size := uint(symbol>>4), uint(symbol&15)
-	s.drop(uint(length) + size)
+	s.drop(size)
 	if size == 0 && run != 15 {
-		return ended
+		return difference, k + ended
 	}
-	return run + 1
+	return difference, k + run + 1
 }
