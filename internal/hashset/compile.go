@@ -212,6 +212,11 @@ type measured interface {
 	Progress() (done, total int64)
 }
 
+// sifted is a Reader that leaves out frames of too poor a quality.
+type sifted interface {
+	Poor() int64
+}
+
 // read takes everything from the reader into the sorter.
 func (c *compiler) read(r Reader) error {
 	far, _ := r.(measured)
@@ -238,8 +243,8 @@ func (c *compiler) read(r Reader) error {
 			return err
 		}
 	}
-	if poor, ok := r.(interface{ Poor() int64 }); ok {
-		c.report.PoorFrames = poor.Poor()
+	if s, ok := r.(sifted); ok {
+		c.report.PoorFrames = s.Poor()
 	}
 	c.report.Unlisted = unlisted(c.counts)
 	return c.rows.settle()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"tutela"
 )
@@ -70,13 +71,29 @@ func (s *Set) Export(w io.Writer, format Export) (written, left uint64, err erro
 // exportCSV writes every column that this package reads back by its usual name.
 func (s *Set) exportCSV(w *bufio.Writer) (func(*tutela.Assertion) (bool, error), error) {
 	table := csv.NewWriter(w)
-	err := table.Write([]string{"md5", "sha1", "sha256", "pdq", "size", "scheme", "category", "series"})
+	columns := []string{"md5", "sha1", "sha256", "pdq", "size", "scheme", "category", "series"}
+	videos := s.Counts().Videos > 0
+	if videos {
+		columns = append(columns, "frames")
+	}
+	err := table.Write(columns)
 	return func(a *tutela.Assertion) (bool, error) {
-		err := table.Write([]string{text(a.MD5), text(a.SHA1), text(a.SHA256), text(a.PDQ), size(a.Size),
-			a.Category.Scheme, a.Category.Code, a.Series})
+		row := []string{text(a.MD5), text(a.SHA1), text(a.SHA256), text(a.PDQ), size(a.Size), a.Category.Scheme, a.Category.Code, a.Series}
+		if videos {
+			row = append(row, frames(a.Frames))
+		}
+		err := table.Write(row)
 		table.Flush()
 		return true, err
 	}, err
+}
+
+func frames(hashes []tutela.PDQ) string {
+	words := make([]string, len(hashes))
+	for i, h := range hashes {
+		words[i] = h.String()
+	}
+	return strings.Join(words, " ")
 }
 
 // text is a digest in hexadecimal digits, "" if absent.

@@ -25,7 +25,11 @@ type files struct {
 	at      int
 }
 
-var _ ReadCloser = (*files)(nil)
+var (
+	_ ReadCloser = (*files)(nil)
+	_ measured   = (*files)(nil)
+	_ sifted     = (*files)(nil)
+)
 
 func openAll(ctx context.Context, q ImportRequest) (_ *files, err error) {
 	if len(q.Files) == 0 {
@@ -80,6 +84,33 @@ func hashSource(ctx context.Context, path string) (info os.FileInfo, d tutela.SH
 		return nil, d, fmt.Errorf("hash %s: %w", path, err)
 	}
 	return info, d, nil
+}
+
+// Progress is how many bytes of all files were read.
+func (f *files) Progress() (done, total int64) {
+	for i, info := range f.infos {
+		total += info.Size()
+		if i < f.at {
+			done += info.Size()
+		}
+	}
+	if f.at < len(f.readers) {
+		if m, ok := f.readers[f.at].(measured); ok {
+			here, _ := m.Progress()
+			done += min(here, f.infos[f.at].Size())
+		}
+	}
+	return done, total
+}
+
+// Poor is how many frames of videos were left out.
+func (f *files) Poor() (n int64) {
+	for _, r := range f.readers {
+		if s, ok := r.(sifted); ok {
+			n += s.Poor()
+		}
+	}
+	return n
 }
 
 // formats names what was read, each once.

@@ -15,6 +15,7 @@ import (
 	"tutela/internal/hashset/icse"
 	"tutela/internal/hashset/nsrl"
 	"tutela/internal/hashset/vics"
+	"tutela/internal/hashset/vpdq"
 )
 
 // Format names a foreign format.
@@ -30,11 +31,12 @@ const (
 	NSRL      Format = "nsrl"
 	VICS      Format = "vics"
 	NISTCAID  Format = "nist-caid" // VICS 1.2, in which NIST publishes known files
+	VPDQ      Format = "vpdq"      // the frames of one video
 )
 
 // Formats lists every format.
 func Formats() []Format {
-	return []Format{Hashdeep, Checksums, List, CSV, ICSE, NSRL, VICS, NISTCAID}
+	return []Format{Hashdeep, Checksums, List, CSV, ICSE, NSRL, VICS, NISTCAID, VPDQ}
 }
 
 // aliases are names of tools that write a format.
@@ -94,6 +96,8 @@ func Detect(head []byte, name string) Format {
 		return Checksums
 	case hashdeep.IsListed(line):
 		return List
+	case vpdq.IsFrame(line):
+		return VPDQ
 	case isICSE(line):
 		return ICSE
 	case strings.ContainsAny(line, ",;\t"), isTable(name):
@@ -149,6 +153,8 @@ func NewReader(f Format, r io.Reader, o Options) (Reader, error) {
 		return reader(icse.NewReader(r, o.Scheme))
 	case VICS, NISTCAID:
 		return reader(vics.NewReader(r, o.Scheme))
+	case VPDQ:
+		return reader(vpdq.NewReader(r))
 	case NSRL:
 		return nil, errors.New("an NSRL database is read from a file, not from a stream")
 	}
@@ -188,12 +194,13 @@ func OpenFile(path string, f Format, o Options) (ReadCloser, Format, error) {
 		}
 		return r, f, nil
 	}
-	r, err := NewReader(f, file, o)
+	counted := &countedFile{File: file}
+	r, err := NewReader(f, counted, o)
 	if err != nil {
 		file.Close()
 		return nil, "", fmt.Errorf("open %s as %s: %w", path, f, err)
 	}
-	return &fileReader{r, file}, f, nil
+	return &fileReader{r, counted}, f, nil
 }
 
 func detectFile(file *os.File, path string) (Format, error) {
@@ -210,12 +217,28 @@ func detectFile(file *os.File, path string) (Format, error) {
 	return f, err
 }
 
-type fileReader struct {
-	Reader
-	file *os.File
+// countedFile knows how far it was read.
+type countedFile struct {
+	*os.File
+	done int64
 }
 
-var _ Schemer = (*fileReader)(nil)
+func (c *countedFile) Read(p []byte) (int, error) {
+	n, err := c.File.Read(p)
+	c.done += int64(n)
+	return n, err
+}
+
+type fileReader struct {
+	Reader
+	file *countedFile
+}
+
+var (
+	_ Schemer  = (*fileReader)(nil)
+	_ measured = (*fileReader)(nil)
+	_ sifted   = (*fileReader)(nil)
+)
 
 func (f *fileReader) Close() error { return f.file.Close() }
 
@@ -225,4 +248,15 @@ func (f *fileReader) Scheme() string {
 		return s.Scheme()
 	}
 	return ""
+}
+
+// Progress is how far the file was read; its size is known to who opened it.
+func (f *fileReader) Progress() (done, total int64) { return f.file.done, 0 }
+
+// Poor is what the reader inside left out, if it does.
+func (f *fileReader) Poor() int64 {
+	if s, ok := f.Reader.(sifted); ok {
+		return s.Poor()
+	}
+	return 0
 }

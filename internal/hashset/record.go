@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tutela"
+	"tutela/internal/hashset/vpdq"
 )
 
 // A record is a row on its way through the sorter. Its first part is the digests
@@ -26,8 +27,7 @@ type record struct {
 	size     uint64 // 0 is not told, else one more
 }
 
-// maxFrames bounds the frames of one video: one a second for a day.
-const maxFrames = 86_400
+const maxFrames = vpdq.MaxFrames // of one video
 
 // has tells which digests the row has.
 func (r *record) has() (has uint8) {

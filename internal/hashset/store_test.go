@@ -46,6 +46,7 @@ func TestImportEverySample(t *testing.T) {
 		"md5deep.txt":               {"checksums", "", 2},
 		"sha256sum.txt":             {"checksums", "", 2},
 		"sha256sum_bsd.txt":         {"checksums", "", 2},
+		"vpdq.txt":                  {"vpdq", "", 1},
 		"xways_md5.txt":             {"list", "", 2},
 		"hashkeeper.hke.csv":        {"csv", "", 1},
 		"icse_export.csv":           {"icse", "interpol-baseline", 1},
@@ -253,6 +254,7 @@ func TestDamagedSetIsListedAndStopsAScan(t *testing.T) {
 
 func TestExportComesBack(t *testing.T) {
 	all := mixed(500)
+	all[7].Frames = []tutela.PDQ{pdqAt(1), pdqAt(2), pdqAt(1)}
 	set, _ := compile(t, meta("x", 1, tutela.Alert), all)
 	var table bytes.Buffer
 	written, left, err := set.Export(&table, ExportCSV)

@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"slices"
 	"sync"
 
 	"tutela"
@@ -60,5 +61,7 @@ func (t *trivial) strip(a *tutela.Assertion) (n int64) {
 	if a.PDQ != nil && *a.PDQ == (tutela.PDQ{}) {
 		a.PDQ, n = nil, n+1
 	}
-	return n
+	frames := len(a.Frames)
+	a.Frames = slices.DeleteFunc(a.Frames, func(h tutela.PDQ) bool { return h == tutela.PDQ{} })
+	return n + int64(frames-len(a.Frames))
 }

@@ -47,9 +47,10 @@ func (m Mapping) check() error {
 }
 
 // Fields lists what a column can hold. "hash" is a digest whose kind the number
-// of digits tells: 32 MD5, 40 SHA-1, 64 SHA-256.
+// of digits tells: 32 MD5, 40 SHA-1, 64 SHA-256. "frames" are the PDQ hashes of
+// the frames of a video, with blanks between them.
 func Fields() []string {
-	return []string{"md5", "sha1", "sha256", "pdq", "hash", "size", "category", "scheme", "series"}
+	return []string{"md5", "sha1", "sha256", "pdq", "frames", "hash", "size", "category", "scheme", "series"}
 }
 
 // usual maps names that tools give their columns, without case, blanks, dashes
@@ -59,7 +60,8 @@ var usual = map[string]string{
 	"sha1": "sha1", "sha1hash": "sha1", "hashsha1": "sha1",
 	"sha256": "sha256", "sha256hash": "sha256", "hashsha256": "sha256", "sha2256": "sha256",
 	"pdq": "pdq", "pdqhash": "pdq", "hashpdq": "pdq",
-	"hash": "hash", "hashvalue": "hash",
+	"frames": "frames",
+	"hash":   "hash", "hashvalue": "hash",
 	"size": "size", "filesize": "size", "mediasize": "size", "sizebytes": "size", "bytes": "size",
 	"category": "category", "cat": "category", "categorycode": "category",
 	"scheme": "scheme", "categoryscheme": "scheme",
@@ -96,7 +98,7 @@ func NewReader(r io.Reader, o Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := feed.Limit(text, feed.MaxLine)
+	limit := feed.Limit(text, maxRow)
 	table := csv.NewReader(limit)
 	table.Comma, table.ReuseRecord = comma, true
 	header, err := table.Read()
@@ -112,6 +114,9 @@ func NewReader(r io.Reader, o Options) (*Reader, error) {
 	}
 	return &Reader{table, limit, o.Scheme, columns}, nil
 }
+
+// maxRow is the longest row that is read, in bytes: a day of frames and more.
+const maxRow = 8 << 20
 
 // delimiter is whichever of comma, semicolon and tab the header has most of.
 func delimiter(text *bufio.Reader) (rune, error) {
@@ -189,7 +194,7 @@ func ordered(header []string, byField map[string]int) ([]column, error) {
 	for n, field := range Fields() {
 		if i, ok := byField[field]; ok {
 			columns = append(columns, column{i, field})
-			if n < 5 {
+			if n < 6 {
 				digests++
 			}
 		}
@@ -271,8 +276,21 @@ func set(a *tutela.Assertion, field, value string) error {
 		a.Series = strings.Clone(value)
 	case "hash":
 		return setHash(a, value)
+	case "frames":
+		return setFrames(a, value)
 	default:
 		return setDigest(a, field, value)
+	}
+	return nil
+}
+
+func setFrames(a *tutela.Assertion, value string) error {
+	for hash := range strings.FieldsSeq(value) {
+		h, err := tutela.ParsePDQ(hash)
+		if err != nil {
+			return err
+		}
+		a.Frames = append(a.Frames, h)
 	}
 	return nil
 }

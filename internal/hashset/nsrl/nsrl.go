@@ -37,6 +37,8 @@ type Reader struct {
 	rows    *sql.Rows
 	sized   bool
 	records int64
+	size    int64 // of the file, in bytes
+	last    int64 // number of the last record, or about
 }
 
 // Open opens the database at path.
@@ -63,11 +65,37 @@ func Open(path string) (_ *Reader, err error) {
 		return nil, err
 	}
 	r := &Reader{db: db, sized: slices.Contains(columns, "file_size")}
+	if err := r.measure(path, table); err != nil {
+		return nil, err
+	}
 	r.rows, err = db.QueryContext(context.Background(), query(table, r.sized))
 	if err != nil {
 		return nil, fmt.Errorf("read table %s: %w", table, err)
 	}
 	return r, nil
+}
+
+// measure is for progress only. The last rowid is found without going through
+// the table; a table without rowids has none.
+func (r *Reader) measure(path, table string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	r.size = info.Size()
+	var last sql.NullInt64
+	if err := r.db.QueryRow("SELECT max(rowid) FROM " + table).Scan(&last); err == nil {
+		r.last = last.Int64
+	}
+	return nil
+}
+
+// Progress is about how many bytes of the file were read, judged by records.
+func (r *Reader) Progress() (done, total int64) {
+	if r.last <= 0 {
+		return 0, r.size
+	}
+	return int64(float64(r.size) * min(float64(r.records)/float64(r.last), 1)), r.size
 }
 
 // checkMagic comes first because SQLite takes an empty file for an empty
