@@ -191,10 +191,26 @@ type matchLine struct {
 	Kind     string `json:"kind"`
 	Distance int    `json:"distance"`
 	Variant  string `json:"variant"`
+	Decoder  string `json:"decoder,omitempty"`
+	// Unconfirmed: the hash that was compared is not the exact one.
+	Unconfirmed bool    `json:"unconfirmed,omitempty"`
+	QueryShare  int     `json:"query_share,omitempty"` // percent; of videos
+	KnownShare  int     `json:"known_share,omitempty"`
+	Row         *uint64 `json:"row,omitempty"` // where a person asks for the provenance
 }
 
 func lineOfMatch(m tutela.Match) matchLine {
-	return matchLine{m.Set, m.Version, m.Status.String(), m.Category.String(), m.Kind.String(), m.Distance, m.Variant}
+	return matchLine{
+		Set: m.Set, Version: m.Version, Status: m.Status.String(), Category: m.Category.String(), Kind: m.Kind.String(), Distance: m.Distance,
+		Variant: m.Variant, Decoder: m.Decoder, Unconfirmed: m.Scale != 0, QueryShare: m.QueryShare, KnownShare: m.KnownShare,
+	}
+}
+
+// provenanceOf is a match with the row of the set that made it.
+func provenanceOf(m tutela.Match) matchLine {
+	line := lineOfMatch(m)
+	line.Row = &m.Row
+	return line
 }
 
 func itemLine(h *catalog.Hit, near bool) any {
@@ -262,15 +278,25 @@ func short(digest string) string { return digest[:12] + "…" + digest[len(diges
 // explainMatch says in words why something is a match.
 func explainMatch(m tutela.Match) string {
 	why := fmt.Sprintf("%s equal", m.Kind)
-	if m.Kind == tutela.MatchPDQ {
+	switch m.Kind {
+	case tutela.MatchPDQ:
 		why = fmt.Sprintf("looks alike, %d of 256 bits differ", m.Distance)
+	case tutela.MatchVPDQ:
+		why = fmt.Sprintf("%d %% of its frames look like the known video's, of which they cover %d %%", m.QueryShare, m.KnownShare)
 	}
 	if m.Variant != "" {
 		why += " (" + m.Variant + ")"
+	}
+	if m.Scale != 0 {
+		why += ", not confirmed: the exact hash may be a few bits nearer or farther"
 	}
 	category := ""
 	if m.Category.Code != "" {
 		category = ", category " + m.Category.String()
 	}
-	return fmt.Sprintf("%s, set %s version %d%s", why, m.Set, m.Version, category)
+	decoded := ""
+	if m.Decoder != "" {
+		decoded = ", decoded by " + m.Decoder
+	}
+	return fmt.Sprintf("%s, set %s version %d%s%s", why, m.Set, m.Version, category, decoded)
 }

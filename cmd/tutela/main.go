@@ -57,6 +57,7 @@ type commands struct {
 	Authority authorityCommand `cmd:"" help:"Warrants and orders: add, list, show, revoke."`
 	Exhibit   exhibitCommand   `cmd:"" help:"Seized things: add, list, show, transfer, verify."`
 	Set       setCommand       `cmd:"" help:"Hash sets: import, list, show, lookup, export, remove."`
+	Match     matchCommand     `cmd:"" help:"Ask whether files are known: digests, likeness, videos."`
 	Scan      scanCommand      `cmd:"" help:"Read an exhibit: digests, matches, ledger, seal."`
 	Rematch   rematchCommand   `cmd:"" help:"Match what was recorded against the sets as they are now."`
 	Find      findCommand      `cmd:"" help:"Find items in the catalogue."`

@@ -62,12 +62,14 @@ var law = []room{
 	// 6: who may do what
 	{name: "internal/authority", may: []string{""}},
 	// 7: where it all meets
-	{name: "internal/scan", may: []string{"", "internal/durable", "internal/evidence", "internal/digest", "internal/pdq", "internal/picture", "internal/hashset", "internal/ledger", "internal/catalog", "internal/authority", "internal/thumb"}, needsGrant: true},
-	{name: "internal/lab", may: []string{"", "internal/durable", "internal/hashset", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority"}},
+	{name: "internal/scan", may: []string{"", "internal/durable", "internal/evidence", "internal/digest", "internal/pdq", "internal/picture", "internal/video", "internal/hashset", "internal/ledger", "internal/catalog", "internal/authority"}, needsGrant: true},
+	{name: "internal/lab", may: []string{"", "internal/durable", "internal/hashset", "internal/thumb", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority"}},
 	{name: "internal/demo", may: []string{""}},
 
+	// what other programs call
+	{name: "match", may: []string{"", "internal/digest", "internal/picture", "internal/video", "internal/confine", "internal/hashset"}},
 	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
-	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/term", "internal/thumb", "verify"}, network: true},
+	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/term", "match", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
 }
 
