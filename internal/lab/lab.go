@@ -15,6 +15,7 @@
 //	ledger/exhibits/LABEL/N/     the ledger of scan N: records, matches-RUN
 //	sets/NAME/                   compiled hash sets
 //	catalog.sqlite               derived from the ledgers; may be deleted
+//	thumbs/                      thumbnails, encrypted; derived from the evidence
 //	jobs/                        temporary files, encrypted
 //	lock                         held by the process that writes
 package lab

@@ -109,21 +109,32 @@ func (p *pipeline) closeLeft() {
 	}
 }
 
-// done turns a stream that has ended into its record and, if others lie in it,
-// goes on into it beside the other work.
+// done turns a stream that has ended into its record. Videos are watched, and
+// what others lie in is gone into, beside the other work.
 func (p *pipeline) done(s *digest.Stream) {
 	r := s.Tag.(*reading)
 	rec := r.record(s.Sum, s.Size, s.Err)
-	if r.wants&wantPicture != 0 && rec.Hashed {
-		r.look(p.ctx, rec)
-	}
-	r.unit.records <- rec
-	if r.wants&wantArchive == 0 || !rec.Hashed {
-		r.drop()
-		close(r.unit.records)
+	r.look(p.ctx, rec)
+	if r.wants&wantVideo != 0 && rec.Hashed {
+		p.expanding.run(p.ctx, r.unit, func() {
+			r.watch(p.ctx, rec)
+			r.finish(rec)
+		})
 		return
 	}
+	if r.wants&wantArchive == 0 || !rec.Hashed {
+		r.finish(rec)
+		return
+	}
+	r.unit.records <- rec
 	p.expanding.run(p.ctx, r.unit, func() { p.expand(r) })
+}
+
+// finish hands over the only record of a unit.
+func (r *reading) finish(rec *tutela.Record) {
+	r.unit.records <- rec
+	r.drop()
+	close(r.unit.records)
 }
 
 func (p *pipeline) expand(r *reading) {

@@ -29,14 +29,23 @@ const (
 type observer struct {
 	profile  Profile
 	host     Host
+	sets     Matcher // nil where nothing is matched
+	certain  *certain
+	thumbs   Thumbnails
 	options  archive.Options
 	spool    *spool
 	kept     atomic.Int64
 	progress *progress
+	notKept  atomic.Pointer[error] // why the first thumbnail was not kept
 }
 
-func newObserver(job *Job, p *progress) *observer {
-	o := &observer{profile: job.profile(), host: job.Host, spool: &spool{dir: job.SpoolDir}, progress: p}
+// newObserver makes an observer for a job. What it is certain of about pictures
+// goes to a match run through certain, nil where there is none.
+func newObserver(job *Job, p *progress, certain *certain) *observer {
+	o := &observer{
+		profile: job.profile(), host: job.Host, sets: job.Sets, certain: certain, thumbs: job.Thumbs,
+		spool: &spool{dir: job.SpoolDir}, progress: p,
+	}
 	if o.host == nil {
 		o.host = here{}
 	}
@@ -60,11 +69,12 @@ type reading struct {
 	sealed *encrypted.Content // judges a content of no known type; else nil
 }
 
-// want is what happens to a content besides its digests: nothing, one or both.
+// want is what happens to a content besides its digests: any of these.
 type want uint8
 
 const (
 	wantPicture want = 1 << iota
+	wantVideo
 	wantArchive
 )
 
@@ -233,48 +243,6 @@ func codeOf(err error, otherwise string) string {
 	return otherwise
 }
 
-// look decodes a picture and adds its perceptual hash, or the finding that it
-// could not.
-func (r *reading) look(ctx context.Context, rec *tutela.Record) {
-	p, err := r.perceptual(ctx)
-	var ended finder
-	switch {
-	case errors.As(err, &ended):
-		find(rec, ended.Finding().Code, err)
-		return
-	case err != nil:
-		find(rec, tutela.FindingNotDecoded, err)
-		return
-	}
-	rec.Picture = &p
-}
-
-func (r *reading) perceptual(ctx context.Context) (p tutela.Perceptual, err error) {
-	data := r.keep
-	if data == nil {
-		if data, err = r.again(); err != nil {
-			return p, err
-		}
-	}
-	return r.o.host.Perceptual(ctx, data)
-}
-
-// pictureBytes bounds what one picture file may take in memory.
-const pictureBytes = 512 << 20
-
-// again reads the whole content a second time.
-func (r *reading) again() ([]byte, error) {
-	if r.entry.Size > pictureBytes {
-		return nil, fmt.Errorf("a picture file of %d bytes is over the limit of %d", r.entry.Size, pictureBytes)
-	}
-	content, err := r.entry.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer content.Close()
-	return io.ReadAll(io.LimitReader(content, pictureBytes))
-}
-
 // expand visits the members of an archive and hands each one's record to emit.
 func (o *observer) expand(ctx context.Context, r *reading, emit func(*tutela.Record) error) error {
 	bytesAt, size, done, err := r.random(ctx)
@@ -323,9 +291,8 @@ func (o *observer) member(ctx context.Context, e *evidence.Entry) *tutela.Record
 	}
 	sum, size, err := digest.Sum(&seen{ctx: ctx, r: r})
 	rec = r.record(sum, size, err)
-	if r.wants&wantPicture != 0 && rec.Hashed {
-		r.look(ctx, rec)
-	}
+	r.look(ctx, rec)
+	r.watch(ctx, rec)
 	r.drop()
 	return rec
 }

@@ -7,6 +7,7 @@ import (
 	"tutela/internal/evidence"
 	"tutela/internal/evidence/archive"
 	"tutela/internal/picture"
+	"tutela/internal/video"
 )
 
 // Profile says how deep a scan looks.
@@ -15,10 +16,11 @@ type Profile string
 // The three depths.
 const (
 	// Triage takes the digests of live files: the fastest answer to "is
-	// anything known on this?". Pictures are not decoded, archives not opened.
+	// anything known on this?". Pictures and videos are not decoded, archives
+	// not opened.
 	Triage Profile = "triage"
-	// Standard adds deleted files, perceptual hashes of pictures, and what
-	// lies inside archives.
+	// Standard adds deleted files, perceptual hashes of pictures and videos,
+	// and what lies inside archives.
 	Standard Profile = "standard"
 	// Full adds the bytes that no volume claims.
 	Full Profile = "full"
@@ -54,8 +56,11 @@ func (p Profile) wants(mime string, head []byte) (w want) {
 	if p == Triage {
 		return 0
 	}
-	if picture.IsPicture(mime) {
+	switch {
+	case picture.IsPicture(mime):
 		w |= wantPicture
+	case video.IsVideo(mime):
+		w |= wantVideo
 	}
 	if archive.Detect(head) != "" {
 		w |= wantArchive

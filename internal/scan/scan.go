@@ -58,6 +58,7 @@ type Job struct {
 	Evidence Evidence
 	Host     Host                  // who reads hostile contents; nil is this process
 	Keys     evidence.Keys         // for what is encrypted
+	Thumbs   Thumbnails            // nil keeps none
 	Sources  []tutela.SealedSource // what the evidence is made of, for the seal
 	Volumes  []tutela.SealedVolume
 	Profile  Profile         // empty is Standard
@@ -78,6 +79,7 @@ type Summary struct {
 	Root     tutela.SHA256
 	LogIndex uint64 // of the seal in the agency log
 	Run      int    // of the match run
+	NotKept  error  // why thumbnails were not kept; nil if all were
 }
 
 // Run reads the evidence from where the ledger of the scan ends, seals it and
@@ -94,11 +96,13 @@ func Run(ctx context.Context, grant authority.Grant, job Job) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	err = s.read(ctx)
+	notKept, err := s.read(ctx)
 	if err := errors.Join(ended(ctx, err), s.close()); err != nil {
 		return Summary{}, err
 	}
-	return s.seal(ctx)
+	sum, err := s.seal(ctx)
+	sum.NotKept = notKept
+	return sum, err
 }
 
 // scan is one call of Run.
@@ -178,13 +182,16 @@ func openRun(desk Desk, id catalog.ScanID, sets Matcher) (run int, m *matching, 
 }
 
 // read walks the evidence and takes every record.
-func (s *scan) read(ctx context.Context) error {
+func (s *scan) read(ctx context.Context) (notKept, err error) {
 	j := s.journal
-	o := newObserver(&s.job, j.progress)
+	o := newObserver(&s.job, j.progress, j.matches.certain)
 	if err := observe(ctx, s.job.Evidence, o, s.job.workers(), j.state.Cursor, j.take); err != nil {
-		return err
+		return nil, err
 	}
-	return j.commit()
+	if lost := o.notKept.Load(); lost != nil {
+		notKept = *lost
+	}
+	return notKept, j.commit()
 }
 
 func (j Job) profile() Profile {
