@@ -22,8 +22,19 @@ func runPart(ctx context.Context, args []string) error {
 		"bare":     bareLoop,
 		"pictures": derivePictures,
 		"ledger":   fillLedger,
-		"exact":    lookUpExact,
-		"near":     lookUpNear,
+
+		"phone":            composePictures,
+		"hash-baseline":    hashPictures("baseline"),
+		"hash-progressive": hashPictures("progressive"),
+
+		"near-build":  buildNear,
+		"near-single": askNear(askSingly),
+		"near-batch":  askNear(askTogether),
+
+		"exact-build":       buildExact(md5Alone()),
+		"exact-ask":         askExact(md5Alone()),
+		"exact-large-build": buildExact(sha256Alone()),
+		"exact-large-ask":   askExact(sha256Alone()),
 
 		"image-sha256": hashImage,
 		"bare-sha256":  hashFolder,

@@ -26,8 +26,11 @@ func tasks() []task {
 		{"memory", "peak memory of a scan of 1,000,000 files of 100 bytes", false, (*bench).memory},
 		{"start", "from start to end of `tutela hash` of one small file", false, (*bench).start},
 		{"ledger", "ledger: records of 250 bytes, encrypted, fdatasync every 65,536", false, (*bench).ledger},
-		{"exact", "exact look-ups in a set of 4,000,000 SHA-256", false, (*bench).exact},
-		{"near", "near look-ups (up to 31 bits) in a set of 1,000,000 PDQ", false, (*bench).near},
+		{"jpeg", "JPEGs of 12 megapixels: to brightness at 1/8, and to PDQ", false, (*bench).jpegs},
+		{"exact", "exact look-ups in a set of 10,000,000 MD5", false, (*bench).exact},
+		{"exact-large", "a set of 100,000,000 SHA-256", false, (*bench).exactLarge},
+		{"near", "near look-ups (up to 31 bits) among 4,000,000 PDQ", false, (*bench).nearest},
+		{"near-large", "near look-ups (up to 31 bits) among 10,000,000 PDQ", false, (*bench).nearMany},
 	}
 }
 
