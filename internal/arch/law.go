@@ -43,6 +43,8 @@ var law = []room{
 	{name: "internal/pdq", may: []string{""}, modules: []string{}},
 	{name: "internal/feature", modules: []string{}},
 	{name: "internal/picture", may: []string{"", "internal/pdq"}},
+	// look-alikes, put on stacks for people to judge
+	{name: "internal/stack", may: []string{"", "internal/pdq"}, modules: []string{}},
 	// what of all that survives when people alter a picture; measured, never part of a scan
 	{name: "internal/robustness", may: []string{"", "internal/pdq", "internal/picture"}},
 	{name: "internal/vpdq", may: []string{"", "internal/pdq"}, modules: []string{}},
