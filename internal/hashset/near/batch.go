@@ -11,11 +11,10 @@ const (
 	blockSize = 512 // hashes that are compared while they are in the first cache
 	groupSize = 8   // questions that are compared with them at a time
 
-	// Within narrowRadius, half of a hash leaves next to nothing behind.
+	// Within narrowRadius, half of a hash leaves next to nothing behind. The
+	// kernels rely on it: a count above it has the bit of 32 set, unless it is
+	// all 64, which then is looked at for nothing.
 	narrowRadius = 31
-	// narrowMask is the bit of a count that says that it is above narrowRadius,
-	// unless it is all 64, which then is looked at for nothing.
-	narrowMask = narrowRadius + 1
 )
 
 // block are hashes, cut into words.
@@ -111,6 +110,10 @@ func (p *passage) fill(queries []tutela.PDQ) {
 	copy(p.group[:], queries)
 }
 
+// filled reports whether a query was asked before, as those that fill a group
+// up are. Kernels that take one query at a time can do without.
+func filled(group *[groupSize]tutela.PDQ, i int) bool { return i > 0 && group[i] == group[i-1] }
+
 // sweep marks the hashes of the block of which something is to be confirmed, and
 // reports whether there are any.
 func (p *passage) sweep(group *[groupSize]tutela.PDQ) bool {
@@ -140,6 +143,9 @@ func (p *passage) confirm(queries []tutela.PDQ, first, at int) bool {
 func sweepNarrowPlain(b *block, group *[groupSize]tutela.PDQ, m *marks) bool {
 	*m = marks{}
 	for i := range group {
+		if filled(group, i) {
+			continue
+		}
 		q0, q1 := binary.LittleEndian.Uint64(group[i][:]), binary.LittleEndian.Uint64(group[i][8:])
 		for at, h0 := range &b.words[0] {
 			if bits.OnesCount64((h0^q0)|(b.words[1][at]^q1)) <= narrowRadius {
@@ -154,6 +160,9 @@ func sweepNarrowPlain(b *block, group *[groupSize]tutela.PDQ, m *marks) bool {
 func sweepWidePlain(b *block, group *[groupSize]tutela.PDQ, limit int, m *marks) bool {
 	*m = marks{}
 	for i := range group {
+		if filled(group, i) {
+			continue
+		}
 		q := wordsOf(group[i][:])
 		for at := range blockSize {
 			diff := (b.words[0][at] ^ q[0]) | (b.words[1][at] ^ q[1]) | (b.words[2][at] ^ q[2]) | (b.words[3][at] ^ q[3])

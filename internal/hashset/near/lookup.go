@@ -18,9 +18,8 @@ type span struct {
 const (
 	// A look-up with a reach of one bit has all its lists in one go.
 	spanRoom = bandCount * (1 + bandBits)
-	hitRoom  = 128
-	// A kernel stops where its hits might not fit any more.
-	hitsAtOnce = 16
+	// A kernel stops where its hits might not fit any more; it knows the number.
+	hitRoom = 128
 )
 
 // lookup is one look-up by the index under way.
