@@ -152,7 +152,9 @@ func (c *sequential) mcu(row, column int) bool {
 			return false
 		}
 		*st.predictor += difference
-		st.full.block[0] = int32(int16(*st.predictor))
+		st.dc[st.at] = int16(*st.predictor)
+		st.full.block[0] = int32(st.dc[st.at])
+		st.at += st.across
 		c.draw(st, row, column)
 	}
 	return true
