@@ -17,39 +17,50 @@ const (
 // withoutBorder is the part of the picture inside its border; ok is false if it
 // has none, or is nothing else.
 func withoutBorder(p *pdq.Plane) (inner image.Rectangle, ok bool) {
-	w := (p.Width + p.Scale - 1) / p.Scale
-	h := (p.Height + p.Scale - 1) / p.Scale
-	in := image.Rect(0, 0, w, h)
-	in.Min.Y = countBorder(h, func(i int) line { return line{p.Pix[i*w:], w, 1} })
-	in.Max.Y = h - countBorder(h, func(i int) line { return line{p.Pix[(h-1-i)*w:], w, 1} })
-	if in.Dy() < 1 {
+	w, h := (p.Width+p.Scale-1)/p.Scale, (p.Height+p.Scale-1)/p.Scale
+	top := edge{h, p.Scale, func(i int) line { return line{p.Pix[i*w:], w, 1} }}.find()
+	bottom := edge{h, p.Scale, func(i int) line { return line{p.Pix[(h-1-i)*w:], w, 1} }}.find()
+	from, to := top/p.Scale, h-bottom/p.Scale
+	if from >= to {
 		return inner, false
 	}
-	rest := p.Pix[in.Min.Y*w : in.Max.Y*w]
-	in.Min.X = countBorder(w, func(i int) line { return line{rest[i:], in.Dy(), w} })
-	in.Max.X = w - countBorder(w, func(i int) line { return line{rest[w-1-i:], in.Dy(), w} })
+	rest := p.Pix[from*w : to*w]
+	left := edge{w, p.Scale, func(i int) line { return line{rest[i:], to - from, w} }}.find()
+	right := edge{w, p.Scale, func(i int) line { return line{rest[w-1-i:], to - from, w} }}.find()
 	whole := p.Bounds()
-	inner = image.Rect(in.Min.X*p.Scale, in.Min.Y*p.Scale, in.Max.X*p.Scale, in.Max.Y*p.Scale).Intersect(whole)
+	inner = image.Rect(left, top, p.Width-right, p.Height-bottom).Intersect(whole)
 	few := float64(inner.Dx()) < (1-borderMost)*float64(p.Width) || float64(inner.Dy()) < (1-borderMost)*float64(p.Height)
 	return inner, inner != whole && !few
+}
+
+// edge is one of the four sides of a plane, seen from outside.
+type edge struct {
+	n, scale int
+	at       func(i int) line // from the outermost
+}
+
+// find is how far the border reaches inward, in pixels of the whole picture. A
+// line of a reduced plane may hold the end of the border and the beginning of the
+// picture: how much of each is told by the line behind it.
+func (e edge) find() int {
+	shade := e.at(0).mean()
+	for i := range e.n {
+		if e.at(i).isFlat(shade) {
+			continue
+		}
+		if i == 0 || i+1 == e.n || e.scale == 1 {
+			return i * e.scale
+		}
+		mixed, behind := e.at(i).contrast(shade), e.at(i+1).contrast(shade)
+		return i*e.scale + max(e.scale-(e.scale*mixed+behind/2)/max(behind, 1), 0)
+	}
+	return e.n * e.scale
 }
 
 // line is a row or a column of a plane.
 type line struct {
 	values    []uint8
 	n, stride int
-}
-
-// countBorder is how many of n lines, from the first on, are border. Between the
-// border and the picture a line may hold both: it is counted too.
-func countBorder(n int, at func(i int) line) int {
-	shade := at(0).mean()
-	for i := range n {
-		if !at(i).isFlat(shade) {
-			return i
-		}
-	}
-	return n
 }
 
 func (l line) mean() int {
@@ -68,4 +79,13 @@ func (l line) isFlat(shade int) bool {
 		}
 	}
 	return stray <= l.n/borderStray
+}
+
+// contrast is how far a line is off the shade, over all.
+func (l line) contrast(shade int) (sum int) {
+	for i := range l.n {
+		d := int(l.values[i*l.stride]) - shade
+		sum += max(d, -d)
+	}
+	return sum
 }

@@ -153,19 +153,13 @@ func (p part) decode(ctx context.Context, limits Limits) (*Picture, error) {
 	return nil, fmt.Errorf("%w: no picture that is known", ErrUnsupported)
 }
 
-// Perceptual decodes a picture and hashes it.
+// Perceptual decodes a picture and hashes it, exactly.
 func Perceptual(ctx context.Context, data []byte, limits Limits) (tutela.Perceptual, error) {
 	p, err := Decode(ctx, data, limits)
 	if err != nil {
 		return tutela.Perceptual{}, err
 	}
-	return p.perceptual(), nil
-}
-
-// perceptual is the exact hash of the picture.
-func (p *Picture) perceptual() tutela.Perceptual {
-	hash, quality := pdq.Hash(p.Luma())
-	return tutela.Perceptual{PDQ: hash, Quality: quality, Width: p.Width, Height: p.Height, Decoder: p.Decoder}
+	return p.perceptual(pdq.See(p.Luma())), nil
 }
 
 func (f format) open(ctx context.Context, data []byte, limits Limits) (*Picture, error) {

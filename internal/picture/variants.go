@@ -19,11 +19,6 @@ const minEntropy = 2.0 // bits, of at most 5
 // variants are made from: two of the hash's grids.
 const planeSide = 2 * 512
 
-// Variants are the hashes of the picture undone in every way that is worth it,
-// at most 23. Those that are too flat or of too little quality to be matched are
-// left out.
-func (p *Picture) Variants() []tutela.Variant { return variantsOf(p.plane()) }
-
 // plane is the picture's brightness, of every pixel or, in a large one, of one
 // pixel in the middle of each square.
 func (p *Picture) plane() *pdq.Plane {
@@ -39,17 +34,18 @@ func (p *Picture) plane() *pdq.Plane {
 	return pl
 }
 
-// variantsOf are the variants of a picture of which the plane is at hand.
-func variantsOf(p *pdq.Plane) []tutela.Variant {
+// variantsOf are the hashes of a picture undone in every way that is worth it, at
+// most 23. Those that are too flat or of too little quality to be matched are left
+// out. The plane is of the picture, all its View, and see looks at parts of it.
+func variantsOf(p *pdq.Plane, all *pdq.View, see func(part image.Rectangle) *pdq.View) []tutela.Variant {
 	c := &collection{}
-	all := p.View(p.Bounds())
 	c.plain, _ = all.Hash()
 	c.turns(all)
 	if inner, ok := withoutBorder(p); ok {
-		c.add("border", p.View(inner))
+		c.add("border", see(inner))
 	}
 	for _, t := range tiles(p.Width, p.Height) {
-		c.add(t.name, p.View(t.part))
+		c.add(t.name, see(t.part))
 	}
 	return c.variants
 }
