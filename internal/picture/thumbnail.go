@@ -231,11 +231,17 @@ func shares(samples int, length float64, n int) []share {
 func (s *samples) mean(to image.Point) []uint8 {
 	columns, rows := shares(s.width, s.across, to.X), shares(s.height, s.down, to.Y)
 	out := make([]uint8, 0, to.X*to.Y)
-	sum := make([]uint32, to.X)
+	sum, row, at := make([]uint32, to.X), make([]uint32, to.X), -1 // row is that of samples at
 	for _, r := range rows {
 		clear(sum)
 		for i, down := range r.weight {
-			s.addRow(sum, s.pix[(r.first+i)*s.width:][:s.width], columns, down)
+			if at != r.first+i { // the last row of a pixel is often the first of the next
+				at = r.first + i
+				reduceRow(row, s.pix[at*s.width:][:s.width], columns)
+			}
+			for x, v := range row {
+				sum[x] += v * down
+			}
 		}
 		for _, v := range sum {
 			out = append(out, uint8((v+unit*unit/2)/(unit*unit)))
@@ -244,17 +250,14 @@ func (s *samples) mean(to image.Point) []uint8 {
 	return out
 }
 
-func (s *samples) addRow(sum []uint32, row []uint8, columns []share, down uint32) {
-	if down == 0 {
-		return
-	}
+func reduceRow(out []uint32, row []uint8, columns []share) {
 	for x := range columns {
 		c := &columns[x]
-		across := uint32(0)
+		in, v := row[c.first:][:len(c.weight)], uint32(0)
 		for j, w := range c.weight {
-			across += w * uint32(row[c.first+j])
+			v += w * uint32(in[j])
 		}
-		sum[x] += across * down
+		out[x] = v
 	}
 }
 
