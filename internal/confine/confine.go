@@ -41,7 +41,8 @@ type Options struct {
 }
 
 // A child's garbage collector is told to stay below collectBelow bytes, well
-// below childMemory. pictureMemory is by the estimate of package picture.
+// below childMemory. pictureMemory is for a picture file
+// and what decoding takes by the estimate of package picture.
 const (
 	collectBelow  = 320 << 20
 	pictureMemory = 360 << 20

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
@@ -519,6 +520,45 @@ func fullView() *picture.View {
 		Thumbnail: []byte("small"),
 		Findings:  []tutela.Finding{{Code: tutela.FindingTruncated, Detail: "half of it"}},
 	}
+}
+
+// TestLargestPicture: what the limits just allow fits into a child, with all that
+// is asked of it, and what they do not allow costs no child.
+func TestLargestPicture(t *testing.T) {
+	h := newHost(t, Options{})
+	all := picture.Ask{Exact: true, Variants: true, Thumbnail: true}
+	v, err := h.Look(context.Background(), packedTIFF(9000, 9500), all) // 342 MB
+	if err != nil || v.Perceptual.Width != 9000 || len(v.Thumbnail) == 0 {
+		t.Errorf("%d pixels wide, a thumbnail of %d bytes, %v", v.Perceptual.Width, len(v.Thumbnail), err)
+	}
+	for _, data := range [][]byte{packedTIFF(9000, 11_000), append(packedTIFF(10, 10), make([]byte, pictureMemory/2)...)} {
+		if _, err := h.Look(context.Background(), data, all); err == nil || !strings.Contains(err.Error(), "too large") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// packedTIFF is an RGB picture in strips of one row, each of run lengths.
+func packedTIFF(width, height int) []byte {
+	le := binary.LittleEndian
+	row := bytes.Repeat([]byte{0x81, 0x55}, (3*width+127)/128)
+	fields := [][2]int{{256, width}, {257, height}, {258, 8}, {259, 32773}, {262, 2}, {277, 3}, {278, 1}}
+	tables := 8 + 2 + 12*9 + 4
+	b := le.AppendUint16(le.AppendUint32([]byte("II*\x00"), 8), 9)
+	for _, f := range fields {
+		b = le.AppendUint32(le.AppendUint32(le.AppendUint16(le.AppendUint16(b, uint16(f[0])), 4), 1), uint32(f[1]))
+	}
+	for i, tag := range []uint16{273, 279} {
+		b = le.AppendUint32(le.AppendUint32(le.AppendUint16(le.AppendUint16(b, tag), 4), uint32(height)), uint32(tables+4*height*i))
+	}
+	b = le.AppendUint32(b, 0)
+	for y := range height {
+		b = le.AppendUint32(b, uint32(tables+8*height+y*len(row)))
+	}
+	for range height {
+		b = le.AppendUint32(b, uint32(len(row)))
+	}
+	return append(b, bytes.Repeat(row, height)...)
 }
 
 func TestViewCrosses(t *testing.T) {

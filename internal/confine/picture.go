@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"tutela"
@@ -55,11 +56,14 @@ func (c *child) picture(d *decoder) ([]byte, error) {
 	if err := d.end(); err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.NewSectionReader(src, 0, src.Size()))
-	if err != nil {
+	if src.Size() > pictureMemory/2 {
+		return nil, fmt.Errorf("%w: a file of %d bytes, at most %d are read", picture.ErrTooLarge, src.Size(), pictureMemory/2)
+	}
+	data := make([]byte, src.Size())
+	if _, err := io.ReadFull(io.NewSectionReader(src, 0, src.Size()), data); err != nil {
 		return nil, err
 	}
-	v, err := picture.Look(context.Background(), data, ask, picture.Limits{Memory: pictureMemory})
+	v, err := picture.Look(context.Background(), data, ask, picture.Limits{Memory: pictureMemory - src.Size()})
 	if err != nil {
 		return nil, err
 	}
