@@ -159,7 +159,6 @@ func (p *progress) wanting() int {
 
 // finish transforms what all scans together gave.
 func (p *progress) finish(d *decoder) {
-	p.lacks(d)
 	if p.blocks == nil {
 		return
 	}
@@ -175,16 +174,6 @@ func (p *progress) finish(d *decoder) {
 			block[0] = int32(luma.dc[at])
 			pic.draw(&block, column, row)
 		}
-	}
-}
-
-// lacks notes coefficients whose last bits never came.
-func (p *progress) lacks(d *decoder) {
-	if p.dc[0] != 0 {
-		d.note("the last %d bits of the DC coefficients are missing", p.dc[0])
-	}
-	if n := p.wanting(); n > 0 {
-		d.note("%d of 63 AC coefficients are missing or lack their last bits", n)
 	}
 }
 

@@ -233,16 +233,20 @@ func (d *decoder) quantise(c *component) error {
 	return nil
 }
 
+// wanted are the components that the options ask for.
+func (d *decoder) wanted() []component {
+	if d.options.Chroma {
+		return d.frame.components
+	}
+	return d.frame.components[:1]
+}
+
 // complete reports whether all that is wanted was met.
 func (d *decoder) complete() bool {
-	wanted := 1
-	if d.options.Chroma {
-		wanted = len(d.frame.components)
-	}
 	if d.progress != nil {
-		return d.progress.complete(wanted)
+		return d.progress.complete(len(d.wanted()))
 	}
-	for _, c := range d.frame.components[:wanted] {
+	for _, c := range d.wanted() {
 		if !c.read {
 			return false
 		}
@@ -250,8 +254,27 @@ func (d *decoder) complete() bool {
 	return true
 }
 
+// lacks notes what never came, though the picture ends in good order.
+func (d *decoder) lacks() {
+	for i, c := range d.wanted() {
+		switch {
+		case d.progress == nil && !c.read, d.progress != nil && d.progress.dc[i] == unset:
+			d.note("there is no scan of component %d", c.id)
+		case d.progress != nil && d.progress.dc[i] != 0:
+			d.note("the DC coefficients of component %d lack their last %d bits", c.id, d.progress.dc[i])
+		}
+	}
+	if d.progress == nil {
+		return
+	}
+	if n := d.progress.wanting(); n > 0 {
+		d.note("%d of 63 AC coefficients are missing or lack their last bits", n)
+	}
+}
+
 // planes gives what was read.
 func (d *decoder) planes() (*Planes, error) {
+	d.lacks()
 	f := &d.frame
 	if d.progress != nil {
 		d.progress.finish(d)

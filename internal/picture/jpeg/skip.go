@@ -10,7 +10,7 @@ package jpeg
 // entry of a dcTable the DC difference follows.
 const (
 	window  = 12
-	reach   = 28 // two entries fit into the 56 bits that a refill gives
+	reach   = 28 // two entries fit into the 56 bits that a refill gives; window+15 for one word does
 	ended   = 128
 	unknown = 255
 )
@@ -69,11 +69,6 @@ func (l *ladder) add(n int, code uint32, length int, symbol byte) {
 	switch {
 	case size == 0 && run != 15: // EOB
 		set(entries, uint16(ended<<8|length))
-	case total > reach:
-		set(entries, 0)
-		if n == window {
-			set(entries, unknown<<8)
-		}
 	case total > n:
 		set(entries, uint16((run+1)<<8|total))
 	default:
