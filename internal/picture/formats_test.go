@@ -11,6 +11,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -252,6 +253,17 @@ func withPreview(magic string, jpeg []byte, at, length uint16, more ...field) []
 	return append(tiffOf(magic, append(more, long(at, uint32(len(empty))), long(length, uint32(len(jpeg))))...), jpeg...)
 }
 
+// rawWithCopy leads from a small copy to a directory of sensor values.
+func rawWithCopy() []byte {
+	le := binary.LittleEndian
+	maker := field{tagMake, 2, 6, 0, []byte("NIKON\x00")}
+	b := tiffOf("II*\x00", append(bare(2, 1, tiffNone, 8), long(tagSubfileType, 1), maker, long(tagStripOffsets, 8), long(tagStripBytes, 2))...)
+	le.PutUint32(b[8+2+12*9:], uint32(len(b))) // the next directory
+	raw := tiffOf("II*\x00", bare(100, 100, 34713, 14)...)
+	le.PutUint32(raw[8+2+12*4+8:], colourFilterArray)
+	return append(b, raw[8:]...)
+}
+
 func rafOf(jpeg []byte) []byte {
 	b := make([]byte, 100)
 	copy(b, "FUJIFILMCCD-RAW 0201")
@@ -351,6 +363,7 @@ func TestPreviews(t *testing.T) {
 		{"Photoshop without layers put together", "Photoshop file", psdWithThumbnail(small, 0), 160},
 		{"Photoshop", "", psdWithThumbnail(small, 1), 2},
 		{"icon", "icon", iconOf(icon.Bytes()), 400},
+		{"NEF with a small copy alone", "NIKON raw file", rawWithCopy(), 2},
 	} {
 		p, err := Decode(context.Background(), test.data, Limits{})
 		if err != nil {
@@ -361,13 +374,13 @@ func TestPreviews(t *testing.T) {
 		if p.Width != test.width || of != test.of {
 			t.Errorf("%s: %d pixels wide by %s", test.name, p.Width, p.Decoder)
 		}
-		if got, want := hashOf(t, test.data), hashOf(t, large); test.width == 400 && pdq.Distance(got, want) != 0 {
+		if got, want := hashOfFile(t, test.data), hashOfFile(t, large); test.width == 400 && pdq.Distance(got, want) != 0 {
 			t.Errorf("%s: another hash than its preview's", test.name)
 		}
 	}
 }
 
-func hashOf(t *testing.T, data []byte) [32]byte {
+func hashOfFile(t *testing.T, data []byte) [32]byte {
 	t.Helper()
 	p, err := Perceptual(context.Background(), data, Limits{})
 	if err != nil {
@@ -425,6 +438,41 @@ func TestOrientation(t *testing.T) {
 	} {
 		if got := orientation(test.data); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
+}
+
+// TestMutants changes bytes of every file, most of them in its head: no panic, no
+// picture beyond the limits.
+func TestMutants(t *testing.T) {
+	files, err := filepath.Glob("testdata/formats/*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := photo(t, 40, 30)
+	seeds := [][]byte{rafOf(small), cr3Of(small, small), heifOf(small, small), psdWithThumbnail(small, 0), iconOf(small), rawWithCopy()}
+	for _, name := range files {
+		seeds = append(seeds, file(t, "formats/"+filepath.Base(name)))
+	}
+	r := rand.New(rand.NewPCG(6, 1))
+	limits := Limits{Pixels: 1 << 16, Memory: 1 << 20}
+	for _, seed := range seeds {
+		for range 150 {
+			data := bytes.Clone(seed)
+			for range 1 + r.IntN(4) {
+				at := r.IntN(len(data))
+				if r.IntN(3) > 0 {
+					at = r.IntN(min(len(data), 200))
+				}
+				data[at] = []byte{0, 1, 0x7f, 0x80, 0xff, byte(r.Uint32())}[r.IntN(6)]
+			}
+			p, err := Decode(context.Background(), data, limits)
+			if err != nil && (!errors.Is(err, ErrNotDecoded) || strings.Contains(err.Error(), "panicked")) {
+				t.Fatalf("%v in %x", err, data[:min(len(data), 200)])
+			}
+			if err == nil && int64(p.Width)*int64(p.Height) > limits.Pixels {
+				t.Fatalf("%d×%d got past the limits", p.Width, p.Height)
+			}
 		}
 	}
 }

@@ -144,7 +144,7 @@ func locateInTIFF(data []byte) part {
 		p.search()
 	}
 	if p.best == nil {
-		return part{data: data}
+		return part{data, of} // it may have a small copy without compression
 	}
 	return part{p.best, of}
 }

@@ -69,8 +69,7 @@ type tiffPicture struct {
 
 // tiffPage is the first page that is not a reduced picture of another, or the
 // first at all.
-func tiffPage(data []byte) (page directory, ok bool) {
-	t, _ := openTIFF(data)
+func tiffPage(t tiff) (page directory, ok bool) {
 	first, ok := t.directory(t.first())
 	page = first
 	for range mostDirectories {
@@ -86,16 +85,32 @@ func tiffPage(data []byte) (page directory, ok bool) {
 	return first, ok
 }
 
-func readTIFF(data []byte) (p *tiffPicture, err error) {
-	d, ok := tiffPage(data)
+// readTIFF reads the first page, or, where that is of a kind that is not read,
+// the small copy that may stand before it or in its place.
+func readTIFF(data []byte) (*tiffPicture, error) {
+	t, _ := openTIFF(data)
+	d, ok := tiffPage(t)
 	if !ok {
 		return nil, truncated("header")
 	}
+	p, err := readPage(d)
+	if !errors.Is(err, ErrUnsupported) {
+		return p, err
+	}
+	if first, ok := t.directory(t.first()); ok {
+		if small, otherwise := readPage(first); otherwise == nil {
+			return small, nil
+		}
+	}
+	return nil, err
+}
+
+func readPage(d directory) (*tiffPicture, error) {
 	w, h := d.number(tagWidth, 0), d.number(tagHeight, 0)
 	if w < 1 || h < 1 || w > 1<<30 || h > 1<<30 {
 		return nil, fmt.Errorf("%w: %d×%d pixels", ErrDamaged, w, h)
 	}
-	p = &tiffPicture{
+	p := &tiffPicture{
 		tiff: d.t, width: int(w), height: int(h), samples: int(d.number(tagSamples, 1)),
 		compression: d.number(tagCompression, tiffNone), photometric: d.number(tagPhotometric, 1<<16),
 		reversed: d.number(tagFillOrder, 1) == 2, separate: d.number(tagPlanar, 1) == 2,
@@ -361,6 +376,10 @@ func (p *tiffPicture) plainBlock(c *canvas, b tiffBlock, sample func(row []byte,
 		}
 		for channel := range min(per, c.channels()-first) {
 			dst := c.row(b.y+y, first+channel)[b.x*c.step:]
+			if p.bits == 8 {
+				spreadBytes(dst, c.step, row[channel:], per, b.w, p.flip())
+				continue
+			}
 			for x := range b.w {
 				dst[x*c.step] = sample(row, x*per+channel)
 			}
@@ -369,27 +388,36 @@ func (p *tiffPicture) plainBlock(c *canvas, b tiffBlock, sample func(row []byte,
 	return nil
 }
 
-// sample returns how the i-th sample of a row becomes 8 bits.
-func (p *tiffPicture) sample() func(row []byte, i int) uint8 {
-	var flip uint8
+// spreadBytes puts every from-th byte of src into every to-th of dst.
+func spreadBytes(dst []byte, to int, src []byte, from, n int, flip uint8) {
+	for x := range n {
+		dst[x*to] = src[x*from] ^ flip
+	}
+}
+
+// flip turns values over where white is 0.
+func (p *tiffPicture) flip() uint8 {
 	if p.photometric == tiffWhiteIsZero {
-		flip = 255
+		return 255
 	}
-	most, scale := uint8(1<<p.bits-1), uint8(1)
-	if p.kind != canvasIndexed && p.bits < 8 {
-		scale = 255 / most
-	}
-	switch p.bits {
-	case 8:
-		return func(row []byte, i int) uint8 { return row[i] ^ flip }
-	case 16:
+	return 0
+}
+
+// sample returns how the i-th sample of a row becomes 8 bits, if it has another
+// number of them.
+func (p *tiffPicture) sample() func(row []byte, i int) uint8 {
+	bits, flip := p.bits, p.flip()
+	if bits == 16 {
 		upper := 0
 		if p.order == binary.LittleEndian {
 			upper = 1
 		}
 		return func(row []byte, i int) uint8 { return row[2*i+upper] ^ flip }
 	}
-	bits := p.bits
+	most, scale := uint8(1<<bits-1), uint8(1)
+	if p.kind != canvasIndexed {
+		scale = 255 / most
+	}
 	return func(row []byte, i int) uint8 {
 		return row[i*bits/8]>>(8-bits-i*bits%8)&most*scale ^ flip
 	}
