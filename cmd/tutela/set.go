@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"tutela"
@@ -26,12 +27,14 @@ type setCommand struct {
 }
 
 type setImport struct {
-	File   []string `arg:"" type:"existingfile" help:"Files; all become one version."`
-	Name   string   `required:"" help:"The set's name."`
-	Status string   `required:"" help:"alert, of-interest or known-good."`
-	Format string   `help:"Default: told from the content."`
-	Scheme string   `help:"The category scheme of its codes. Default: what the file says."`
-	Map    []string `help:"A column of a table and what it holds, as COLUMN=FIELD; may be repeated." sep:"none"`
+	File     []string `arg:"" type:"existingfile" help:"Files; all become one version."`
+	Name     string   `required:"" help:"The set's name."`
+	Status   string   `help:"alert, of-interest or known-good. Required, but to add or withdraw."`
+	Add      bool     `xor:"intent" help:"Add what the files list to the version in use."`
+	Withdraw bool     `xor:"intent" help:"Take rows that hold what the files list out of the version in use."`
+	Format   string   `help:"Default: told from the content."`
+	Scheme   string   `help:"The category scheme of its codes. Default: what the file says."`
+	Map      []string `help:"A column of a table and what it holds, as COLUMN=FIELD; may be repeated." sep:"none"`
 }
 
 func (c *setImport) Run(a *app) error {
@@ -44,11 +47,16 @@ func (c *setImport) Run(a *app) error {
 		return err
 	}
 	defer l.Close()
-	stop := waiting(a, "importing "+c.Name)
+	shown := newImporting(c.Name)
+	request.Work.Progress = shown.take
+	stop := showing(a, shown.line)
 	version, report, err := l.Sets.Import(a.ctx, request)
 	stop()
-	if errors.Is(err, hashset.ErrName) {
+	switch {
+	case errors.Is(err, hashset.ErrName):
 		return misuse("%v", err)
+	case errors.Is(err, hashset.ErrNoSet):
+		return noSet(c.Name)
 	}
 	if err != nil {
 		return err
@@ -64,8 +72,16 @@ func (c *setImport) Run(a *app) error {
 
 func (c *setImport) request() (r hashset.ImportRequest, err error) {
 	r = hashset.ImportRequest{Name: c.Name, Files: c.File, Imported: now(), Options: hashset.Options{Scheme: c.Scheme}}
-	if r.Status, err = tutela.ParseStatus(c.Status); err != nil {
-		return r, misuse("--status: %v", err)
+	switch {
+	case c.Add:
+		r.Intent = hashset.Add
+	case c.Withdraw:
+		r.Intent = hashset.Withdraw
+	}
+	if c.Status != "" || r.Intent == hashset.Replace {
+		if r.Status, err = tutela.ParseStatus(c.Status); err != nil {
+			return r, misuse("--status: %v", err)
+		}
 	}
 	if c.Format != "" {
 		if r.Format, err = hashset.ParseFormat(c.Format); err != nil {
@@ -89,7 +105,8 @@ func (c *setImport) record(a *app, l *lab.Lab, version tutela.SetVersion, report
 	}
 	defer set.Close()
 	detail := tutela.SetImport{Set: version, Refused: uint64(report.NoDigest + report.Refused)}
-	for i, s := range set.Sources() {
+	sources := set.Sources()
+	for i, s := range sources[max(0, len(sources)-len(c.File)):] { // of this version
 		if i == 0 {
 			detail.Digest = s.SHA256
 		}
@@ -106,9 +123,21 @@ func (c *setImport) print(a *app, version tutela.SetVersion, report hashset.Repo
 		NoDigest int64 `json:"no_digest"`
 		Refused  int64 `json:"refused"`
 		Trivial  int64 `json:"trivial"`
-	}{lineOfSet(version), report.Read, report.Merged, report.NoDigest, report.Refused, report.Trivial}
+
+		Added      int64 `json:"added"`
+		Withdrawn  int64 `json:"withdrawn"`
+		Unchanged  int64 `json:"unchanged"`
+		NotFound   int64 `json:"not_found"`
+		PoorFrames int64 `json:"poor_frames"`
+	}{lineOfSet(version), report.Read, report.Merged, report.NoDigest, report.Refused, report.Trivial,
+		report.Added, report.Withdrawn, report.Unchanged, report.NotFound, report.PoorFrames}
 	return a.print(line, func(w io.Writer) {
 		fmt.Fprintf(w, "Set %s version %d (%s): %s from %s.\n", version.Name, version.Version, version.Status, count(version.Count, "row"), version.Format)
+		if version.Version > 1 {
+			fmt.Fprintf(w, "  %s added, %s withdrawn, %s unchanged\n", term.Count(report.Added), term.Count(report.Withdrawn), term.Count(report.Unchanged))
+		}
+		said(w, report.NotFound, "rows to withdraw are not in the set")
+		said(w, report.PoorFrames, "frames of videos left out: their quality is too low to be matched")
 		said(w, report.Merged, "repeated rows merged")
 		said(w, report.NoDigest, "rows without a digest that can be looked up were left out")
 		said(w, report.Refused, "rows left out: they name nothing but empty files or blocks of zeros")
@@ -127,6 +156,11 @@ func said(w io.Writer, n int64, what string) {
 
 // waiting shows on a terminal that something is under way, until stop.
 func waiting(a *app, what string) (stop func()) {
+	return showing(a, func(since time.Duration) string { return what + "  " + term.Span(since) })
+}
+
+// showing shows a line on a terminal, made anew every half second, until stop.
+func showing(a *app, line func(since time.Duration) string) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	began := time.Now()
 	go func() {
@@ -136,12 +170,53 @@ func waiting(a *app, what string) (stop func()) {
 			case <-done:
 				a.status.Clear()
 				return
-			case <-time.After(time.Second):
-				a.status.Show(fmt.Sprintf("%s  %s", what, term.Span(time.Since(began))))
+			case <-time.After(time.Second / 2):
+				a.status.Show(line(time.Since(began)))
 			}
 		}
 	}()
 	return func() { close(done); <-ended }
+}
+
+// importing is how far an import is.
+type importing struct {
+	name  string
+	mu    sync.Mutex // guards all below
+	last  hashset.Progress
+	began time.Time // of the stage
+}
+
+func newImporting(name string) *importing { return &importing{name: name, began: time.Now()} }
+
+// take is told by the import.
+func (i *importing) take(p hashset.Progress) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if p.Stage != i.last.Stage {
+		i.began = time.Now()
+	}
+	i.last = p
+}
+
+func (i *importing) line(since time.Duration) string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	p := i.last
+	line := fmt.Sprintf("importing %s  %s", i.name, term.Span(since))
+	if p.Stage == "" {
+		return line + "  hashing the files"
+	}
+	line += fmt.Sprintf("  %s  %s", p.Stage, count(p.Rows, "row"))
+	took := time.Since(i.began)
+	if p.Stage == hashset.Indexing || p.Done <= 0 || took < time.Second {
+		return line
+	}
+	line += fmt.Sprintf("  %s rows/s", term.Count(int64(float64(p.Rows)/took.Seconds())))
+	if p.Total > 0 {
+		left := time.Duration(float64(took) * (float64(p.Total)/float64(p.Done) - 1))
+		line += fmt.Sprintf("  %d %%  %s left", 100*p.Done/p.Total, term.Span(max(left, 0)))
+	}
+	return line
 }
 
 type setList struct{}
@@ -217,63 +292,6 @@ func versionsOf(l *lab.Lab, name string) (versions []hashset.Listed, err error) 
 }
 
 func noSet(name string) error { return hint(fmt.Errorf("there is no set %s", name), "tutela set list") }
-
-type setLookup struct {
-	Value []string `arg:"" help:"MD5, SHA-1, SHA-256 or PDQ, in hexadecimal digits."`
-}
-
-func (c *setLookup) Run(a *app) error {
-	l, err := a.read()
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	sets, err := l.Sets.OpenActive()
-	if err != nil {
-		return err
-	}
-	defer sets.Close()
-	for _, value := range c.Value {
-		hits, err := sets.LookupValue(value)
-		if err != nil {
-			return misuse("%s: %v", value, err)
-		}
-		if err := printLookup(a, value, hits); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func printLookup(a *app, value string, hits []hashset.Hit) error {
-	matches := []matchLine{}
-	for _, h := range hits {
-		matches = append(matches, lineOfMatch(matchOf(h)))
-	}
-	line := struct {
-		Type    string      `json:"message_type"`
-		Value   string      `json:"value"`
-		Known   bool        `json:"known"`
-		Matches []matchLine `json:"matches"`
-	}{"lookup", value, len(hits) > 0, matches}
-	return a.print(line, func(w io.Writer) {
-		if len(hits) == 0 {
-			fmt.Fprintf(w, "%s: not in any set\n", value)
-		}
-		for _, h := range hits {
-			m := matchOf(h)
-			fmt.Fprintf(w, "%s: %s: %s\n", value, strings.ToUpper(m.Status.String()), explainMatch(m))
-		}
-	})
-}
-
-// matchOf is a look-up's hit in the words of a match.
-func matchOf(h hashset.Hit) tutela.Match {
-	return tutela.Match{
-		Set: h.Set.Name, Version: h.Set.Version, Status: h.Set.Status, Category: h.Assertion.Category,
-		Kind: h.Kind, Row: h.Row, Distance: h.Distance,
-	}
-}
 
 type setExport struct {
 	Name    string `arg:""`

@@ -2,6 +2,8 @@ package hashset
 
 import (
 	"encoding/binary"
+	"encoding/hex"
+	"fmt"
 
 	"tutela"
 )
@@ -159,4 +161,121 @@ func (b *body) entriesOf(kind tutela.MatchKind, g *group, visit func(which int, 
 			return true
 		})
 	}
+}
+
+// ValueError says which of many values was wrong.
+type ValueError struct {
+	Index int // from 0
+	Err   error
+}
+
+func (e *ValueError) Error() string { return e.Err.Error() }
+func (e *ValueError) Unwrap() error { return e.Err }
+
+// LookupAll does for many values what [Sets.LookupValue] does for one, many times
+// as fast, and visits what each is known by: in no order of values, but for each
+// in order of sets and kinds. A match says where the row is; what else it holds
+// is asked of its set. A value that is no digest is a [*ValueError], and nothing
+// was looked up.
+func (s *Sets) LookupAll(values []string, visit func(value int, m tutela.Match)) error {
+	var asked asked
+	if err := asked.parse(values); err != nil {
+		return err
+	}
+	for _, set := range s.sets {
+		for kind := tutela.MatchMD5; kind <= tutela.MatchSHA256; kind++ {
+			q := &asked[kind]
+			set.havingAll(kind, q.digests, func(which int, row uint64) {
+				visit(q.values[which], set.matched(0, row, kind, 0))
+			})
+		}
+		if set.desc.Holds.PDQ == 0 && set.desc.Holds.Videos == 0 {
+			continue
+		}
+		q := &asked[tutela.MatchSHA256]
+		for i, digest := range q.digests {
+			if h := tutela.PDQ(digest); h != (tutela.PDQ{}) {
+				set.nearest(h, func(row uint64, distance int) {
+					visit(q.values[i], set.matched(0, row, tutela.MatchPDQ, distance))
+				})
+			}
+		}
+	}
+	return s.Damage()
+}
+
+// asked are values by kind of digest.
+type asked [4]struct {
+	digests [][]byte
+	values  []int
+}
+
+func (a *asked) parse(values []string) error {
+	room := make([]byte, 0, 32*len(values))
+	for i, value := range values {
+		kind := kindOfDigits(len(value))
+		if kind == 0 {
+			return &ValueError{i, errDigits(len(value))}
+		}
+		from := len(room)
+		room = room[:from+len(value)/2]
+		if _, err := hex.Decode(room[from:], []byte(value)); err != nil {
+			return &ValueError{i, fmt.Errorf("%w: %s %q: %v", tutela.ErrDigest, kind, value, err)}
+		}
+		q := &a[kind]
+		q.digests, q.values = append(q.digests, room[from:]), append(q.values, i)
+	}
+	return nil
+}
+
+// kindOfDigits is the exact digest that has so many hexadecimal digits; 0 if none
+// has. PDQ hashes have as many as SHA-256.
+func kindOfDigits(n int) tutela.MatchKind {
+	switch n {
+	case 32:
+		return tutela.MatchMD5
+	case 40:
+		return tutela.MatchSHA1
+	case 64:
+		return tutela.MatchSHA256
+	}
+	return 0
+}
+
+func errDigits(n int) error {
+	return fmt.Errorf("%w: %d characters; MD5 has 32 hexadecimal digits, SHA-1 40, SHA-256 and PDQ 64", tutela.ErrDigest, n)
+}
+
+// nearest visits each row once that has a hash within MaxRadius bits, its own or
+// that of a frame, with the nearest.
+func (s *Set) nearest(h tutela.PDQ, visit func(row uint64, distance int)) {
+	if s.desc.Holds.Videos == 0 {
+		s.Near(h, MaxRadius, visit)
+		return
+	}
+	least := map[uint64]int{}
+	var rows []uint64
+	s.Alike(h, MaxRadius, func(a Alike) {
+		d, met := least[a.Row]
+		if !met {
+			rows = append(rows, a.Row)
+		}
+		if !met || a.Distance < d {
+			least[a.Row] = a.Distance
+		}
+	})
+	for _, row := range rows {
+		visit(row, least[row])
+	}
+}
+
+// Damage is what was met in any of the sets where checksums did not hold. Whoever
+// relies on that nothing was missed must ask after matching: see [Set.Damage].
+func (s *Sets) Damage() error {
+	for _, set := range s.sets {
+		if err := set.Damage(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,6 +1,10 @@
 package hashset
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"tutela"
@@ -45,5 +49,49 @@ func TestManyAgainstOne(t *testing.T) {
 				t.Fatalf("%s of content %d: rows %v, alone %v", kind, n, many[n], one)
 			}
 		}
+	}
+}
+
+func TestLookupAllAgainstOne(t *testing.T) {
+	x, _ := compile(t, meta("x", 1, tutela.Alert), large(300))
+	y, _ := compile(t, meta("y", 1, tutela.KnownGood), mixed(200))
+	sets := NewSets(x, y)
+	var values []string
+	for n := range uint64(400) {
+		d := content(n)
+		values = append(values, d.MD5.String(), strings.ToUpper(d.SHA1.String()), d.SHA256.String())
+	}
+	for _, a := range large(300) {
+		if a.PDQ != nil {
+			values = append(values, a.PDQ.String())
+		}
+		for _, h := range a.Frames {
+			values = append(values, h.String())
+		}
+	}
+	got := make([][]string, len(values))
+	if err := sets.LookupAll(values, func(n int, m tutela.Match) {
+		got[n] = append(got[n], fmt.Sprint(m.Set, m.Version, m.Status, m.Row, m.Kind, m.Distance, m.Category))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for n, value := range values {
+		hits, err := sets.LookupValue(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for _, h := range hits {
+			want = append(want, fmt.Sprint(h.Set.Name, h.Set.Version, h.Set.Status, h.Row, h.Kind, h.Distance, h.Assertion.Category))
+		}
+		slices.Sort(got[n])
+		slices.Sort(want)
+		if !slices.Equal(got[n], want) {
+			t.Fatalf("%s: %v, alone %v", value, got[n], want)
+		}
+	}
+	var wrong *ValueError
+	if err := sets.LookupAll([]string{values[0], "x"}, nil); !errors.As(err, &wrong) || wrong.Index != 1 || !errors.Is(err, tutela.ErrDigest) {
+		t.Errorf("error %v", err)
 	}
 }

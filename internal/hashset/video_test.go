@@ -48,7 +48,9 @@ func TestVideoShares(t *testing.T) {
 // TestVideoAgainstPlain counts both shares in the plain way.
 func TestVideoAgainstPlain(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		frame := rapid.Custom(func(t *rapid.T) tutela.PDQ { return flip(tutela.PDQ{5: 9}, rapid.SliceOfNDistinct(rapid.IntRange(0, 255), 0, 32, rapid.ID[int]).Draw(t, "bits")) })
+		frame := rapid.Custom(func(t *rapid.T) tutela.PDQ {
+			return flip(tutela.PDQ{5: 9}, rapid.SliceOfNDistinct(rapid.IntRange(0, 255), 0, 32, rapid.ID[int]).Draw(t, "bits"))
+		})
 		var all []tutela.Assertion
 		for range rapid.IntRange(1, 4).Draw(rt, "videos") {
 			all = append(all, tutela.Assertion{Frames: rapid.SliceOfN(frame, 1, 8).Draw(rt, "frames"), Size: -1})
