@@ -7,14 +7,11 @@ import (
 	"testing"
 )
 
-func eachEngine(b *testing.B, x *Index, run func(b *testing.B)) {
+func eachEngine(b *testing.B, x *Index, run func(b *testing.B, x *Index)) {
 	for _, e := range engines() {
-		b.Run(e.String(), func(b *testing.B) {
-			with := *x
-			with.engine = e
-			*x = with
-			run(b)
-		})
+		with := *x
+		with.engine = e
+		b.Run(e.String(), func(b *testing.B) { run(b, &with) })
 	}
 }
 
@@ -26,7 +23,7 @@ func BenchmarkSearch(b *testing.B) {
 			x := opened(b, written(b, all, 1<<30), all)
 			for _, radius := range []int{31, 47} {
 				b.Run(fmt.Sprint(radius), func(b *testing.B) {
-					eachEngine(b, x, func(b *testing.B) {
+					eachEngine(b, x, func(b *testing.B, x *Index) {
 						for i := 0; b.Loop(); i++ {
 							x.Search(queries[i%len(queries)], radius, func(uint32, int) { b.Fatal("a random hash is near") })
 						}
@@ -43,7 +40,7 @@ func BenchmarkBatch(b *testing.B) {
 	x := opened(b, nil, all)
 	for _, radius := range []int{31, 47} {
 		b.Run(fmt.Sprint(radius), func(b *testing.B) {
-			eachEngine(b, x, func(b *testing.B) {
+			eachEngine(b, x, func(b *testing.B, x *Index) {
 				for b.Loop() {
 					x.Batch(queries, radius, func(int, uint32, int) { b.Fatal("a random hash is near") })
 				}
@@ -66,6 +63,7 @@ func BenchmarkThrough(b *testing.B) {
 	}
 }
 
+// BenchmarkWrite makes an index of a million hashes that lie in memory.
 func BenchmarkWrite(b *testing.B) {
 	all := randoms(1, 1e6)
 	for _, memory := range []int64{16 << 20, 64 << 20, 1 << 30} {

@@ -32,8 +32,14 @@
 // of 100,000 unrelated postings it leaves one to be compared in full.
 //
 // What bounds it is the time to get at memory: 272 short lists somewhere in the
-// file. They are asked for some lists ahead of being read. What bounds Batch is
-// counting bits: a block of hashes and the questions stay in the first cache.
+// file, asked for some lists ahead of being read. Of 4,000,000 hashes it reads 66
+// KB; on a Zen 5 core that is 14 µs, 50 ns a list, of which looking things up
+// in the page tables is a sixth. On hashes of real pictures lists were twice as
+// long as on evenly spread ones.
+//
+// What bounds Batch is counting bits: a block of hashes and the questions stay in
+// the first cache. Of 1,000 questions to 4,000,000 hashes, the same core compared
+// 31 pairs in a nanosecond with AVX-512, 5 with AVX2 and 0.5 without either.
 package near
 
 import (
@@ -50,6 +56,10 @@ import (
 // counts as alike, more is for hashes that are themselves only nearly right.
 // Beyond it all is by going through the hashes.
 const MaxRadius = 47
+
+// Worth is from how many hashes on an index is worth the 4 MB that it takes at
+// least: below, Search goes through the hashes in some 10 to 20 µs.
+const Worth = 8192
 
 // An index is, little endian: for each band 65537 offsets u32, counted in
 // postings of the band; then for each band the signatures u32 of its postings
