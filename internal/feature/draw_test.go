@@ -39,3 +39,14 @@ func disc(g *image.Gray, r *rand.Rand, cx, cy, a, b float64) {
 		}
 	}
 }
+
+// random is a set of as many places as there can be, of no picture.
+func random(seed uint64) Set {
+	r := rand.New(rand.NewPCG(seed, 2))
+	s := Set{width: workingSide, height: workingSide}
+	for range maxPoints {
+		at := func() uint16 { return uint16(r.IntN(workingSide * subpixel)) }
+		s.points = append(s.points, point{at(), at(), uint8(r.IntN(80)), uint8(r.IntN(256)), description{r.Uint64(), r.Uint64()}})
+	}
+	return s
+}

@@ -7,6 +7,7 @@ import "math"
 const (
 	MinInliers = 8    // places that agree on one map
 	MinShare   = 0.12 // of the places that both pictures should show
+	MinSpread  = 0.12 // of the area that both pictures should show
 )
 
 const (
@@ -28,12 +29,15 @@ type Map struct{ XX, XY, X0, YX, YY, Y0 float64 }
 type Evidence struct {
 	Inliers  int     // places that look alike and agree on Map
 	Share    float64 // of the places that both should show under Map, 0 to 1
+	Spread   float64 // of the inliers over the area that both should show; 1 if they lie evenly
 	Mirrored bool    // the first picture had to be mirrored; Map is from its mirror image
 	Map      Map     // from the first picture to the second; zero if there is none
 }
 
 // Match says whether the evidence suffices.
-func (e Evidence) Match() bool { return e.Inliers >= MinInliers && e.Share >= MinShare }
+func (e Evidence) Match() bool {
+	return e.Inliers >= MinInliers && e.Share >= MinShare && e.Spread >= MinSpread
+}
 
 // Verify compares a picture with a known one, as it is and mirrored.
 func Verify(query, known Set) (Evidence, bool) {
@@ -65,6 +69,7 @@ func upright(a, b *Set) Evidence {
 	}
 	e := Evidence{Inliers: distinct(best), Map: m}
 	e.Share = m.share(a, b, e.Inliers)
+	e.Spread = spreadOf(best) / max(m.shared(a, b), 1)
 	e.Map.X0, e.Map.Y0 = m.X0/workingSide, m.Y0/workingSide
 	return e
 }
@@ -88,45 +93,20 @@ func newLink(p, q *point) link {
 // next best elsewhere is.
 type nearest struct{ at, distance, next int }
 
-func (n *nearest) offer(at, distance int, points []point) {
-	if distance >= n.next {
-		return
-	}
-	elsewhere := n.at < 0 || !close(&points[n.at], &points[at], tight)
-	switch {
-	case distance < n.distance && elsewhere:
-		n.at, n.distance, n.next = at, distance, n.distance
-	case distance < n.distance:
-		n.at, n.distance = at, distance
-	case elsewhere:
-		n.next = distance
-	}
-}
-
-func close(p, q *point, pixels float64) bool {
-	dx, dy := float64(p.x)-float64(q.x), float64(p.y)-float64(q.y)
-	return dx*dx+dy*dy <= pixels*pixels*subpixel*subpixel
-}
+// ignored is a distance from which on a point is neither near enough itself nor
+// so near that it could put the best in doubt.
+const ignored = 38 // more than maxDistance/maxRatio
 
 // linked pairs the places of two pictures that are each other's best and by far
 // better than the next best.
 func linked(a, b *Set) (out []link) {
-	const far = 1 << 20
+	forward := make([]nearest, len(a.points))
 	back := make([]nearest, len(b.points))
 	for j := range back {
-		back[j] = nearest{-1, far, far}
+		back[j].distance = ignored
 	}
-	forward := make([]nearest, len(a.points))
 	for i := range a.points {
-		n := nearest{-1, far, far}
-		for j := range b.points {
-			d := a.points[i].looks.distance(b.points[j].looks)
-			n.offer(j, d, b.points)
-			if d < back[j].distance {
-				back[j].at, back[j].distance = i, d
-			}
-		}
-		forward[i] = n
+		forward[i] = b.nearest(a.points[i].looks, i, back)
 	}
 	for i, n := range forward {
 		if n.distance <= maxDistance && float64(n.distance) <= maxRatio*float64(n.next) && back[n.at].at == i {
@@ -134,6 +114,42 @@ func linked(a, b *Set) (out []link) {
 		}
 	}
 	return out
+}
+
+// nearest finds the best point for a description, that of point i of the other
+// set, and notes in back for which it is the best itself.
+func (s *Set) nearest(looks description, i int, back []nearest) nearest {
+	n := nearest{0, ignored, ignored}
+	for j := range s.points {
+		d := looks.distance(s.points[j].looks)
+		if d >= ignored {
+			continue
+		}
+		if d < back[j].distance {
+			back[j].at, back[j].distance = i, d
+		}
+		n.offer(j, d, s.points)
+	}
+	return n
+}
+
+// offer takes a point that is nearer than the best or the next best. A second
+// description of the best place is no other place.
+func (n *nearest) offer(at, distance int, points []point) {
+	elsewhere := n.distance < ignored && !close(&points[n.at], &points[at], tight)
+	switch {
+	case distance < n.distance && elsewhere:
+		n.at, n.distance, n.next = at, distance, n.distance
+	case distance < n.distance:
+		n.at, n.distance = at, distance
+	case elsewhere:
+		n.next = min(n.next, distance)
+	}
+}
+
+func close(p, q *point, pixels float64) bool {
+	dx, dy := float64(p.x)-float64(q.x), float64(p.y)-float64(q.y)
+	return dx*dx+dy*dy <= pixels*pixels*subpixel*subpixel
 }
 
 // guess takes each link's own map, of its size and turn, and returns the links
@@ -250,11 +266,43 @@ func (m Map) share(a, b *Set, inliers int) float64 {
 func (m Map) shown(from, in *Set) (n int) {
 	for i := range from.points {
 		u, v := m.apply(float64(from.points[i].x)/subpixel, float64(from.points[i].y)/subpixel)
-		if u >= 0 && v >= 0 && u < float64(in.width) && v < float64(in.height) {
+		if in.frames(u, v) {
 			n++
 		}
 	}
 	return n
+}
+
+// spreadOf is the area in the second picture, in square pixels, over which links
+// would lie evenly if they lay in a rectangle: that of the same second moments.
+// Links on one letter or one logo that two pictures have in common lie close.
+func spreadOf(links []link) float64 {
+	var u, v, uu, uv, vv float64
+	for _, l := range links {
+		u, v, uu, uv, vv = u+l.u, v+l.v, uu+l.u*l.u, uv+l.u*l.v, vv+l.v*l.v
+	}
+	n := float64(len(links))
+	u, v = u/n, v/n
+	return 12 * math.Sqrt(max((uu/n-u*u)*(vv/n-v*v)-(uv/n-u*v)*(uv/n-u*v), 0))
+}
+
+// shared is the area of the second picture, in square pixels, that the first one
+// shows as well, counted on a grid.
+func (m Map) shared(a, b *Set) float64 {
+	const steps = 16
+	inverse, n := m.inverse(), 0
+	for i := range steps * steps {
+		x, y := inverse.apply((float64(i%steps)+0.5)*float64(b.width)/steps, (float64(i/steps)+0.5)*float64(b.height)/steps)
+		if a.frames(x, y) {
+			n++
+		}
+	}
+	return float64(n*b.width*b.height) / (steps * steps)
+}
+
+// frames says whether a place lies within the picture.
+func (s *Set) frames(x, y float64) bool {
+	return x >= 0 && y >= 0 && x < float64(s.width) && y < float64(s.height)
 }
 
 // inverse is the way back. The map must be plausible.
