@@ -27,20 +27,61 @@ func (p *Plane) size() image.Point {
 // Bounds is the whole picture.
 func (p *Plane) Bounds() image.Rectangle { return image.Rect(0, 0, p.Width, p.Height) }
 
-// View hashes a part of the picture, given in pixels of the whole picture, as if
-// it were cut out. A part that reaches beyond the picture, at most by the
-// picture's own size, sees it mirrored there. A part with a side below 5 pixels
-// is an empty View.
-func (p *Plane) View(part image.Rectangle) *View {
-	if part.Dx() < smallest || part.Dy() < smallest {
+// Whole is the cut of the whole picture.
+func (p *Plane) Whole() Cut { return Cut{Part: p.Bounds()} }
+
+// Cut says what of a picture is looked at, as if it were cut out and then
+// mirrored.
+type Cut struct {
+	Part  image.Rectangle // in pixels of the whole picture
+	FlipX bool            // top to bottom
+	FlipY bool            // left to right
+}
+
+// View looks at a cut. One that reaches beyond the picture, at most by the
+// picture's own size, sees it mirrored there. One with a side below 5 pixels is an
+// empty View.
+func (p *Plane) View(c Cut) *View {
+	if c.Part.Dx() < smallest || c.Part.Dy() < smallest {
 		return &View{}
 	}
-	g := gridSize(part.Dx(), part.Dy())
-	x := newAxis(p.Width, p.Scale, part.Min.X, part.Max.X, g.X, block)
-	y := newAxis(p.Height, p.Scale, part.Min.Y, part.Max.Y, g.Y, block)
 	v := &View{any: true}
-	p.sample(x, y, func(i int, row []float32) { copy(v.small[i][:], row) })
+	p.sample(p.columns(c, block), p.rows(c, block), func(i int, row []float32) { copy(v.small[i][:], row) })
 	return v
+}
+
+// columns and rows are the matrices that take a cut to n × n values.
+func (p *Plane) columns(c Cut, n int) axis {
+	r := c.Part
+	return newAxis(p.Width, p.Scale, places(r.Min.X, r.Max.X, gridSize(r.Dx(), r.Dy()).X, c.FlipY), n)
+}
+
+func (p *Plane) rows(c Cut, n int) axis {
+	r := c.Part
+	return newAxis(p.Height, p.Scale, places(r.Min.Y, r.Max.Y, gridSize(r.Dx(), r.Dy()).Y, c.FlipX), n)
+}
+
+// Columns and Rows are what [Grid] says of a cut that lies inside the picture,
+// counted in the whole picture.
+func (c Cut) Columns() []int {
+	return places(c.Part.Min.X, c.Part.Max.X, gridSize(c.Part.Dx(), c.Part.Dy()).X, c.FlipY)
+}
+
+// Rows are the rows of the cut, as Columns are its columns.
+func (c Cut) Rows() []int {
+	return places(c.Part.Min.Y, c.Part.Max.Y, gridSize(c.Part.Dx(), c.Part.Dy()).Y, c.FlipX)
+}
+
+// places are the samples of from…to, from its end on if it is flipped.
+func places(from, to, grid int, flipped bool) []int {
+	at := steps(to-from, grid)
+	for i, x := range at {
+		at[i] = from + x
+		if flipped {
+			at[i] = to - 1 - x
+		}
+	}
+	return at
 }
 
 // gridSize is how many columns and rows [Grid] gives.
@@ -84,19 +125,18 @@ type taps struct {
 // axis is the matrix for the columns, or for the rows, of a plane.
 type axis []taps
 
-// newAxis makes the matrix that takes the part from…to of a plane's length to n
-// values, by way of a grid of so many samples.
-func newAxis(length, scale, from, to, grid, n int) axis {
-	at := steps(to-from, grid)
+// newAxis makes the matrix that takes a plane's length, sampled at places of the
+// full length, to n values.
+func newAxis(length, scale int, at []int, n int) axis {
 	for i := range at {
-		at[i] = mirror(at[i]+from, length)
+		at[i] = mirror(at[i], length)
 	}
 	last := (length - 1) / scale
 	inside := insideMean(scale)
 	reach := len(inside[0]) / 2
 	a := make(axis, n)
 	for i := range a {
-		first, blur := blurAt(i, n, grid)
+		first, blur := blurAt(i, n, len(at))
 		places := at[first:][:len(blur)]
 		lo := max(slices.Min(places)/scale-reach, 0)
 		hi := min(slices.Max(places)/scale+reach, last)

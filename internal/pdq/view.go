@@ -30,6 +30,14 @@ func (v *View) Hash() (hash tutela.PDQ, quality int) {
 	return v.small.transform().hash(), v.small.quality()
 }
 
+// Transposed is the hash of the part mirrored at the diagonal from the top left.
+func (v *View) Transposed() tutela.PDQ {
+	if !v.any {
+		return tutela.PDQ{}
+	}
+	return v.small.transform().variant(FlipPlus1).hash()
+}
+
 // Dihedral is what [Dihedral] is of the part.
 func (v *View) Dihedral() (hashes [8]tutela.PDQ, quality int) {
 	if !v.any {

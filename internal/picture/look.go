@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 
 	"tutela"
 	"tutela/internal/pdq"
@@ -75,7 +74,7 @@ func (l *looking) fast(ctx context.Context) (v View, ok bool) {
 		return View{}, false
 	}
 	plane := planeOf(planes)
-	all := plane.View(plane.Bounds())
+	all := plane.View(plane.Whole())
 	if doubtful(plane, all) {
 		return View{}, false
 	}
@@ -98,7 +97,7 @@ func (l *looking) salvaged(ctx context.Context) (v View, ok bool) {
 		return View{}, false
 	}
 	plane := planeOf(planes)
-	v = l.of(planes, plane, plane.View(plane.Bounds()))
+	v = l.of(planes, plane, plane.View(plane.Whole()))
 	v.Findings = append(v.Findings, loss(planes.Missing))
 	return v, true
 }
@@ -161,7 +160,7 @@ func loss(missing string) tutela.Finding {
 // exact is the view of a picture that was decoded. Where it was asked for, the
 // variants that are parts of it are hashed from all its pixels too.
 func (l *looking) exact(p *Picture) (v View) {
-	all := p.see(image.Rect(0, 0, p.Width, p.Height))
+	all := pdq.See(p.Luma())
 	v.Perceptual = p.perceptual(all)
 	if l.ask.Variants {
 		plane := p.plane()
@@ -183,5 +182,5 @@ func (p *Picture) perceptual(all *pdq.View) tutela.Perceptual {
 	return tutela.Perceptual{PDQ: hash, Quality: quality, Width: p.Width, Height: p.Height, Decoder: p.Decoder}
 }
 
-// see looks at a part of the picture as if it were cut out, pixel by pixel.
-func (p *Picture) see(part image.Rectangle) *pdq.View { return pdq.See(p.lumaOf(part)) }
+// see looks at a cut inside the picture, pixel by pixel.
+func (p *Picture) see(c pdq.Cut) *pdq.View { return pdq.See(p.lumaOf(c)) }

@@ -11,13 +11,15 @@ import (
 // most 512×512 of them. Only those are converted to RGB, each exactly as
 // converting the whole picture would, so a large picture costs no more than a
 // small one.
-func (p *Picture) Luma() *pdq.Luma { return p.lumaOf(image.Rect(0, 0, p.Width, p.Height)) }
+func (p *Picture) Luma() *pdq.Luma {
+	return p.lumaOf(pdq.Cut{Part: image.Rect(0, 0, p.Width, p.Height)})
+}
 
-// lumaOf is the Luma of a part of the picture, which must lie inside of it.
-func (p *Picture) lumaOf(part image.Rectangle) *pdq.Luma {
-	columns, rows := pdq.Grid(part.Dx(), part.Dy())
+// lumaOf is the Luma of a cut, which must lie inside the picture.
+func (p *Picture) lumaOf(c pdq.Cut) *pdq.Luma {
+	columns, rows := c.Columns(), c.Rows()
 	l := &pdq.Luma{Width: len(columns), Height: len(rows), Pix: make([]float32, 0, len(columns)*len(rows))}
-	at, origin := brightness(p.Image), p.Image.Bounds().Min.Add(part.Min)
+	at, origin := brightness(p.Image), p.Image.Bounds().Min
 	for _, y := range rows {
 		for _, x := range columns {
 			l.Pix = append(l.Pix, at(origin.X+x, origin.Y+y))

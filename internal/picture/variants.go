@@ -2,15 +2,18 @@ package picture
 
 import (
 	"image"
+	"slices"
 
 	"tutela"
 	"tutela/internal/pdq"
 )
 
-// A known picture is often met turned, mirrored, framed or in a collage. The
-// hash does not survive that, so the picture at hand is undone in every such way
-// and hashed again: each hash is compared with those of the known pictures, as
-// they are.
+// A known picture is often met turned, mirrored, framed, with a caption, a little
+// cropped or askew, or in a collage. The hash does not survive that, so at the
+// picture at hand every such change is undone, and the result hashed: each hash is
+// compared with those of the known pictures, as they are. A variant's name says
+// how the picture at hand would have to be changed to be the known one; names
+// are written into sealed records and must never change.
 
 // minEntropy keeps views out that are nearly flat: they would all look alike.
 const minEntropy = 2.0 // bits, of at most 5
@@ -34,20 +37,43 @@ func (p *Picture) plane() *pdq.Plane {
 	return pl
 }
 
+// seeing looks at a cut inside a picture.
+type seeing func(pdq.Cut) *pdq.View
+
 // variantsOf are the hashes of a picture undone in every way that is worth it, at
 // most 23. Those that are too flat or of too little quality to be matched are left
 // out. The plane is of the picture, all its View, and see looks at parts of it.
-func variantsOf(p *pdq.Plane, all *pdq.View, see func(part image.Rectangle) *pdq.View) []tutela.Variant {
+func variantsOf(p *pdq.Plane, all *pdq.View, see seeing) []tutela.Variant {
 	c := &collection{}
 	c.plain, _ = all.Hash()
-	c.turns(all)
-	if inner, ok := withoutBorder(p); ok {
-		c.add("border", see(inner))
+	c.turns(p.Bounds(), all, see)
+	if inner, ok := withoutBorder(p, border); ok {
+		c.add("border", see(pdq.Cut{Part: inner}))
+	}
+	if inner, ok := withoutBorder(p, captioned); ok {
+		c.add("caption", see(pdq.Cut{Part: inner}))
 	}
 	for _, t := range tiles(p.Width, p.Height) {
-		c.add(t.name, see(t.part))
+		c.add(t.name, see(pdq.Cut{Part: t.part}))
 	}
+	c.add("extended 2.5 %", p.View(pdq.Cut{Part: extended(p, 0.025)}))
+	c.add("extended 5 %", p.View(pdq.Cut{Part: extended(p, 0.05)}))
+	tilted := p.Tilted(tilt, -tilt)
+	c.add("tilted left", tilted[0])
+	c.add("tilted right", tilted[1])
 	return c.variants
+}
+
+// tilt undoes a picture that hangs askew by 1 to 3 degrees.
+const tilt = 2
+
+// extended is more than the picture: what it was before the share of its size was
+// cut off at each side. What is missing there is taken to be like what is beside
+// it.
+func extended(p *pdq.Plane, share float64) image.Rectangle {
+	grown := func(n int) int { return int(float64(n)*share/(1-2*share) + 0.5) }
+	x, y := grown(p.Width), grown(p.Height)
+	return image.Rect(-x, -y, p.Width+x, p.Height+y)
 }
 
 // collection takes the variants that are worth comparing.
@@ -56,14 +82,36 @@ type collection struct {
 	variants []tutela.Variant
 }
 
-func (c *collection) turns(v *pdq.View) {
-	if v.Entropy() < minEntropy {
+// turns are the seven ways to turn and mirror the picture. Unlike those of
+// [pdq.Dihedral] they are the hashes of the turned pixels.
+func (c *collection) turns(whole image.Rectangle, all *pdq.View, see seeing) {
+	if all.Entropy() < minEntropy {
 		return
 	}
-	hashes, quality := v.Dihedral()
-	for i := pdq.Rotate90; i < len(hashes); i++ {
-		c.take(pdq.VariantName(i), hashes[i], quality)
+	x := see(pdq.Cut{Part: whole, FlipX: true})
+	y := see(pdq.Cut{Part: whole, FlipY: true})
+	both := see(pdq.Cut{Part: whole, FlipX: true, FlipY: true})
+	for _, t := range []struct {
+		variant int
+		view    *pdq.View
+		hash    func(*pdq.View) tutela.PDQ
+	}{
+		{pdq.Rotate90, y, (*pdq.View).Transposed},
+		{pdq.Rotate180, both, hashAlone},
+		{pdq.Rotate270, x, (*pdq.View).Transposed},
+		{pdq.FlipX, x, hashAlone},
+		{pdq.FlipY, y, hashAlone},
+		{pdq.FlipPlus1, all, (*pdq.View).Transposed},
+		{pdq.FlipMinus1, both, (*pdq.View).Transposed},
+	} {
+		_, quality := t.view.Hash()
+		c.take(pdq.VariantName(t.variant), t.hash(t.view), quality)
 	}
+}
+
+func hashAlone(v *pdq.View) tutela.PDQ {
+	hash, _ := v.Hash()
+	return hash
 }
 
 func (c *collection) add(name string, v *pdq.View) {
@@ -75,7 +123,11 @@ func (c *collection) add(name string, v *pdq.View) {
 }
 
 func (c *collection) take(name string, hash tutela.PDQ, quality int) {
-	if quality >= pdq.MinQuality && hash != c.plain {
+	if quality < pdq.MinQuality || hash == c.plain {
+		return
+	}
+	same := func(v tutela.Variant) bool { return v.PDQ == hash }
+	if !slices.ContainsFunc(c.variants, same) {
 		c.variants = append(c.variants, tutela.Variant{Name: name, PDQ: hash, Quality: quality})
 	}
 }
