@@ -114,7 +114,7 @@ func (m *Matcher) Content(ctx context.Context, content io.ReaderAt, size int64) 
 	}
 	r := tutela.Record{Hashed: true, Digests: a.Digests, Type: a.Type, Picture: a.Picture, Video: a.Video}
 	a.Matches = m.sets.Match(0, &r)
-	return a, nil
+	return a, m.sets.Damage()
 }
 
 func (m *Matcher) picture(ctx context.Context, a *Answer, content io.ReaderAt) error {

@@ -3,7 +3,6 @@ package hashset
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -49,8 +48,12 @@ func (s *Sets) Close() error {
 // where nothing is known. leaf is the record's index in the exhibit ledger.
 //
 // Exact digests count only if the whole content was hashed, a PDQ hash only from
-// [MinQuality] on. Known-good sets are never matched by likeness: a picture
-// that was altered a little is not known.
+// [MinQuality] on. A picture is looked up as it is and in its variants, a video
+// by each of its frames and, against known videos, by all of them; of several
+// ways to a row the nearest is told. A quick hash is looked up with the margin of
+// package pdq, so that nothing is lost that the exact hash of the picture as it
+// is could meet; its matches bear its scale. Known-good sets are never matched by
+// likeness: a picture that was altered a little is not known.
 func (s *Sets) Match(leaf uint64, r *tutela.Record) []tutela.Match {
 	var out []tutela.Match
 	for _, set := range s.sets {
@@ -67,17 +70,31 @@ func (s *Set) match(out []tutela.Match, leaf uint64, r *tutela.Record) []tutela.
 			return true
 		})
 	}
-	if s.desc.Holds.PDQ > 0 && r.Picture != nil && r.Picture.Quality >= MinQuality && s.meta.Status != tutela.KnownGood {
-		exact := len(out)
-		s.Near(r.Picture.PDQ, MaxRadius, func(row uint64, distance int) {
-			known := func(m tutela.Match) bool { return m.Row == row }
-			if !slices.ContainsFunc(out[first:exact], known) {
-				out = append(out, s.matched(leaf, row, tutela.MatchPDQ, distance))
-			}
-		})
-	}
+	out = s.byPixels(out, first, leaf, r)
 	if len(out)-first > 1 {
 		slices.SortFunc(out[first:], func(a, b tutela.Match) int { return cmp.Compare(a.Row, b.Row) })
+	}
+	return out
+}
+
+// byPixels adds what the pixels of a record met, but for the rows among
+// out[first:], which its digests have met.
+func (s *Set) byPixels(out []tutela.Match, first int, leaf uint64, r *tutela.Record) []tutela.Match {
+	if s.desc.Holds.PDQ+s.desc.Holds.Videos == 0 || s.meta.Status == tutela.KnownGood {
+		return out
+	}
+	k := likeness{set: s, leaf: leaf}
+	if r.Picture != nil {
+		k.picture(r.Picture)
+	}
+	if r.Video != nil {
+		k.video(r.Video)
+	}
+	exact := out[first:]
+	for row, m := range k.met {
+		if !slices.ContainsFunc(exact, func(e tutela.Match) bool { return e.Row == row }) {
+			out = append(out, m)
+		}
 	}
 	return out
 }
@@ -100,8 +117,8 @@ type Hit struct {
 
 // LookupValue finds what is known about a digest in hexadecimal digits: 32 MD5,
 // 40 SHA-1, 64 both SHA-256 and, within MaxRadius bits, PDQ. One digest is all
-// there is, so rows are found by it whatever else they hold. Errors wrap
-// tutela.ErrDigest.
+// there is, so rows are found by it whatever else they hold, also by the frames
+// of a video. Errors wrap tutela.ErrDigest, or ErrCorrupt where a set is damaged.
 func (s *Sets) LookupValue(value string) ([]Hit, error) {
 	value = strings.TrimSpace(value)
 	switch len(value) {
@@ -117,9 +134,9 @@ func (s *Sets) LookupValue(value string) ([]Hit, error) {
 		if err != nil {
 			return nil, err
 		}
-		return s.alike(hits, tutela.PDQ(d)), nil
+		return s.alike(hits, tutela.PDQ(d)), s.Damage()
 	}
-	return nil, fmt.Errorf("%w: %d characters; MD5 has 32 hexadecimal digits, SHA-1 40, SHA-256 and PDQ 64", tutela.ErrDigest, len(value))
+	return nil, errDigits(len(value))
 }
 
 func (s *Sets) having(kind tutela.MatchKind, digest []byte, err error) ([]Hit, error) {
@@ -132,7 +149,7 @@ func (s *Sets) having(kind tutela.MatchKind, digest []byte, err error) ([]Hit, e
 			hits = append(hits, Hit{set.meta, row, kind, 0, set.Assertion(row)})
 		})
 	}
-	return hits, nil
+	return hits, s.Damage()
 }
 
 func (s *Sets) alike(hits []Hit, h tutela.PDQ) []Hit {
@@ -141,7 +158,7 @@ func (s *Sets) alike(hits []Hit, h tutela.PDQ) []Hit {
 	}
 	for _, set := range s.sets {
 		first := len(hits)
-		set.Near(h, MaxRadius, func(row uint64, distance int) {
+		set.nearest(h, func(row uint64, distance int) {
 			hits = append(hits, Hit{set.meta, row, tutela.MatchPDQ, distance, set.Assertion(row)})
 		})
 		slices.SortFunc(hits[first:], func(a, b Hit) int { return cmp.Compare(a.Row, b.Row) })

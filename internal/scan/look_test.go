@@ -70,6 +70,8 @@ func (plainSets) Versions() []tutela.SetVersion {
 	return []tutela.SetVersion{{Name: "s", Version: 1, Status: tutela.Alert}}
 }
 
+func (plainSets) Damage() error { return nil }
+
 func (plainSets) Match(leaf uint64, r *tutela.Record) []tutela.Match {
 	if r.Picture == nil {
 		return nil

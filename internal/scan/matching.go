@@ -20,6 +20,9 @@ import (
 type Matcher interface {
 	Match(leaf uint64, r *tutela.Record) []tutela.Match
 	Versions() []tutela.SetVersion
+	// Damage is not nil once a look-up has met bytes of a set that are not what
+	// they were: what it gave may lack matches.
+	Damage() error
 }
 
 // matching writes one match run: what records mean against the sets of a day,
@@ -74,7 +77,11 @@ func (m *matching) take(first uint64, records []*tutela.Record) error {
 		panic(fmt.Sprintf("internal error: match run has %d records, %d come next", m.state.Records, first))
 	}
 	records = records[min(m.state.Records-first, uint64(len(records))):]
-	for _, found := range m.matchAll(records) {
+	all := m.matchAll(records)
+	if err := m.sets.Damage(); err != nil {
+		return fmt.Errorf("match: %w", err)
+	}
+	for _, found := range all {
 		if err := m.append(found); err != nil {
 			return err
 		}
