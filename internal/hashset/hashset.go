@@ -1,16 +1,23 @@
 // Package hashset keeps what others know: sets of assertions about content,
 // imported from the formats agencies exchange, compiled into immutable files,
-// and looked up by digest and by likeness.
+// and looked up by digest, by likeness and by the frames of videos.
 //
 // Start with [OpenStore] on the lab's folder of sets: [Store.Import] adds a
-// version of a set, [Store.OpenActive] gives the [Sets] that a scan matches
-// against, [Sets.Match] asks what a record means. Below that, [OpenFile] reads
-// a foreign file, [Compile] writes a compiled set from any [Reader], and [Open]
-// maps one.
+// version of a set, as a whole list or as what comes to the version in use or
+// leaves it; [Store.OpenActive] gives the [Sets] that a scan matches against;
+// [Sets.Match] asks what a record means, [Sets.LookupValue] and
+// [Sets.LookupAll] what is known about digests alone. Below that, [OpenFile]
+// reads a foreign file, [Compile] writes a compiled set from any [Reader], and
+// [Open] maps one; [Set.Exact], [Set.ExactAll], [Set.Near] and [Set.Video] ask a
+// single set.
 //
-// Promised: a compiled set never changes; an import is whole or not at all; a
-// hit is always confirmed on every digest that both sides have; near look-ups
-// find every hash within the radius; the same input gives the same bytes.
+// Promised: a compiled set never changes, and a row keeps its number in all
+// versions that are based on one another; an import is whole or not at all, and
+// takes bounded memory; a hit is always confirmed on every digest that both
+// sides have; near look-ups find every hash within the radius; the same input
+// gives the same bytes; a version that is kept as a difference answers what the
+// same rows would, compiled whole. Damage to a file is no silent miss: it is told
+// by [Sets.Damage], which must be asked before relying on what was not found.
 // Not promised: that what a set asserts is true. A match is a lead, never proof,
 // and a category is somebody's, never a property of a hash.
 package hashset
