@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"tutela"
 	"tutela/internal/pdq"
@@ -148,13 +149,16 @@ func decoderAt(scale jpeg.Scale) string {
 	return fmt.Sprintf("tutela/jpeg 1/%d", scale)
 }
 
-// loss is the finding of a picture of which not all was there.
+// loss is the finding of a picture that other decoders refuse. What ends too
+// early was cut off; what lacks something in between is damaged.
 func loss(missing string) tutela.Finding {
-	if missing == "" {
-		missing = "other decoders refuse it"
-		return tutela.Finding{Code: tutela.FindingDamaged, Detail: missing}
+	switch {
+	case missing == "":
+		return tutela.Finding{Code: tutela.FindingDamaged, Detail: "all of its luma was read, its colours were not"}
+	case strings.Contains(missing, "ends"):
+		return tutela.Finding{Code: tutela.FindingTruncated, Detail: missing}
 	}
-	return tutela.Finding{Code: tutela.FindingTruncated, Detail: missing}
+	return tutela.Finding{Code: tutela.FindingDamaged, Detail: missing}
 }
 
 // exact is the view of a picture that was decoded. Where it was asked for, the
