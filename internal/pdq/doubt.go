@@ -18,7 +18,7 @@ func (p *Plane) Doubt(v *View) (bits float64) {
 	if !v.any {
 		return 0
 	}
-	s := v.small.transform()
+	s := v.spectrum()
 	m, off := s.median(), offPerRoughness*p.roughness()
 	for i := range s {
 		for _, f := range s[i] {

@@ -94,16 +94,10 @@ func gridSize(width, height int) image.Point {
 
 // sample applies both matrices and gives out the rows of the result.
 func (p *Plane) sample(x, y axis, emit func(i int, row []float32)) {
-	size, n := p.size(), len(x)
+	n := len(x)
 	first, end := y.span()
-	values := make([]float32, size.X)
 	lines := make([]float32, (end-first)*n)
-	for r := first; r < end; r++ {
-		for i, v := range p.Pix[r*size.X:][:size.X] {
-			values[i] = float32(v)
-		}
-		x.apply(values, lines[(r-first)*n:][:n])
-	}
+	p.across(x, first, end, lines)
 	row := make([]float32, n)
 	for i, t := range y {
 		clear(row)
@@ -113,6 +107,29 @@ func (p *Plane) sample(x, y axis, emit func(i int, row []float32)) {
 			}
 		}
 		emit(i, row)
+	}
+}
+
+// together is how many rows go across at once: sums that do not wait for each
+// other.
+const together = 4
+
+// across applies the columns' matrix to rows from first to before end.
+func (p *Plane) across(x axis, first, end int, lines []float32) {
+	width, n := p.size().X, len(x)
+	values := make([]float32, together*width)
+	for r := first; r < end; r += together {
+		rows := min(together, end-r)
+		for i, v := range p.Pix[r*width:][:rows*width] {
+			values[i] = float32(v)
+		}
+		if rows == together {
+			x.applyTogether(values, width, lines[(r-first)*n:][:together*n])
+			continue
+		}
+		for i := range rows {
+			x.apply(values[i*width:][:width], lines[(r-first+i)*n:][:n])
+		}
 	}
 }
 
@@ -246,5 +263,23 @@ func (a axis) apply(in, out []float32) {
 			sum += float32(w * values[k])
 		}
 		out[i] = sum
+	}
+}
+
+// applyTogether is apply for four rows that lie one behind the other.
+func (a axis) applyTogether(in []float32, width int, out []float32) {
+	n := len(a)
+	for i, t := range a {
+		k := len(t.weights)
+		v0, v1 := in[t.first:][:k], in[width+t.first:][:k]
+		v2, v3 := in[2*width+t.first:][:k], in[3*width+t.first:][:k]
+		var s0, s1, s2, s3 float32
+		for j, w := range t.weights {
+			s0 += float32(w * v0[j])
+			s1 += float32(w * v1[j])
+			s2 += float32(w * v2[j])
+			s3 += float32(w * v3[j])
+		}
+		out[i], out[n+i], out[2*n+i], out[3*n+i] = s0, s1, s2, s3
 	}
 }

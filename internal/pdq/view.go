@@ -6,10 +6,19 @@ import (
 	"tutela"
 )
 
-// View is a part of a picture as PDQ sees it: 64×64 values.
+// View is a part of a picture as PDQ sees it: 64×64 values. It must not be used
+// by two goroutines at once.
 type View struct {
 	small thumb
-	any   bool // false if the part was too small
+	any   bool      // false if the part was too small
+	made  *spectrum // of small, when it was first asked for
+}
+
+func (v *View) spectrum() *spectrum {
+	if v.made == nil {
+		v.made = v.small.transform()
+	}
+	return v.made
 }
 
 // See looks at a picture the exact way: the View's Hash is what [Hash] gives.
@@ -27,7 +36,15 @@ func (v *View) Hash() (hash tutela.PDQ, quality int) {
 	if !v.any {
 		return tutela.PDQ{}, 0
 	}
-	return v.small.transform().hash(), v.small.quality()
+	return v.spectrum().hash(), v.small.quality()
+}
+
+// Quality is that of [View.Hash] alone.
+func (v *View) Quality() int {
+	if !v.any {
+		return 0
+	}
+	return v.small.quality()
 }
 
 // Transposed is the hash of the part mirrored at the diagonal from the top left.
@@ -35,7 +52,7 @@ func (v *View) Transposed() tutela.PDQ {
 	if !v.any {
 		return tutela.PDQ{}
 	}
-	return v.small.transform().variant(FlipPlus1).hash()
+	return v.spectrum().variant(FlipPlus1).hash()
 }
 
 // Dihedral is what [Dihedral] is of the part.
@@ -43,7 +60,7 @@ func (v *View) Dihedral() (hashes [8]tutela.PDQ, quality int) {
 	if !v.any {
 		return hashes, 0
 	}
-	s := v.small.transform()
+	s := v.spectrum()
 	for i := range hashes {
 		hashes[i] = s.variant(i).hash()
 	}

@@ -77,7 +77,7 @@ func TestFastAgainstExact(t *testing.T) {
 		if exact.Scale != 0 || fast.Scale != test.scale {
 			t.Errorf("%+v: scale %d, exact %d", test, fast.Scale, exact.Scale)
 		}
-		if d := pdq.Distance(fast.PDQ, exact.PDQ); d > 4 || d > Margin(fast.Scale) {
+		if d := pdq.Distance(fast.PDQ, exact.PDQ); d > 4 || d > pdq.Margin(fast.Scale) {
 			t.Errorf("%+v: %d bits from the exact hash", test, d)
 		}
 		if fast.Width != test.width || fast.Height != test.height {

@@ -13,7 +13,8 @@ import (
 // against the exact hash: of photographs at 1/8, p99 and most 4 bits; at 1/4, p99
 // and most 4. Of all, drawings and fine patterns too: p99 6, most 8. That is what
 // is left when the doubtful ones are made exactly; without that rule fine patterns
-// are 60 bits off, at any scale.
+// are 60 bits off, at any scale. [pdq.Margin] covers it. Of variants that are
+// parts of the picture it covers 95 of 100: they have fewer pixels.
 
 // The shorter side of a picture from which it is read at a scale, in pixels. The
 // hash looks at 512 columns and rows: where fewer than four pixels lie between
@@ -48,7 +49,7 @@ func scaleOf(width, height int) jpeg.Scale {
 
 // doubtful reports whether a fast hash is to be made exactly instead.
 func doubtful(p *pdq.Plane, v *pdq.View) bool {
-	_, quality := v.Hash()
+	quality := v.Quality()
 	if quality > pdq.MinQuality-qualityEdge && quality < pdq.MinQuality+qualityEdge {
 		return true
 	}
@@ -57,15 +58,4 @@ func doubtful(p *pdq.Plane, v *pdq.View) bool {
 		most = quarterDoubt
 	}
 	return p.Doubt(v) > most
-}
-
-// Margin is by how many bits more than [pdq.MaxRadius] a hash that was made at a
-// scale is searched for, so that no match of the exact hash is lost. It is 0 for
-// exact hashes. What a variant of a part loses is more, since it has fewer
-// pixels; parts of photographs stay within it at 2,048 pixels and more.
-func Margin(scale int) int {
-	if scale == 0 {
-		return 0
-	}
-	return 8
 }

@@ -47,10 +47,11 @@ func variantsOf(p *pdq.Plane, all *pdq.View, see seeing) []tutela.Variant {
 	c := &collection{}
 	c.plain, _ = all.Hash()
 	c.turns(p.Bounds(), all, see)
-	if inner, ok := withoutBorder(p, border); ok {
-		c.add("border", see(pdq.Cut{Part: inner}))
+	bare, ok := withoutBorder(p, border)
+	if ok {
+		c.add("border", see(pdq.Cut{Part: bare}))
 	}
-	if inner, ok := withoutBorder(p, captioned); ok {
+	if inner, ok := withoutBorder(p, captioned); ok && inner != bare {
 		c.add("caption", see(pdq.Cut{Part: inner}))
 	}
 	for _, t := range tiles(p.Width, p.Height) {
@@ -104,8 +105,7 @@ func (c *collection) turns(whole image.Rectangle, all *pdq.View, see seeing) {
 		{pdq.FlipPlus1, all, (*pdq.View).Transposed},
 		{pdq.FlipMinus1, both, (*pdq.View).Transposed},
 	} {
-		_, quality := t.view.Hash()
-		c.take(pdq.VariantName(t.variant), t.hash(t.view), quality)
+		c.take(pdq.VariantName(t.variant), t.hash(t.view), t.view.Quality())
 	}
 }
 
@@ -115,11 +115,10 @@ func hashAlone(v *pdq.View) tutela.PDQ {
 }
 
 func (c *collection) add(name string, v *pdq.View) {
-	if v.Entropy() < minEntropy {
-		return
+	if v.Quality() >= pdq.MinQuality && v.Entropy() >= minEntropy {
+		hash, quality := v.Hash()
+		c.take(name, hash, quality)
 	}
-	hash, quality := v.Hash()
-	c.take(name, hash, quality)
 }
 
 func (c *collection) take(name string, hash tutela.PDQ, quality int) {
