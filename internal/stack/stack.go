@@ -25,8 +25,10 @@
 // near another; the stacks are not joined, since that could break the first
 // promise. Nor that ids are unique: who adds a picture twice has it twice.
 //
-// A picture takes 48 bytes; a stack takes 12 more, and its place in the index
-// about 80. What Add takes is mostly looking up the medoids: 544 short lists.
+// A picture takes 48 bytes, a stack 108 more, of which 96 are its place in the
+// index, and the index 8 MB whatever it holds: 134 MB for a million pictures on
+// 680,000 stacks. What Add takes is mostly looking up the medoids: 272 short
+// lists, a handful of entries each.
 // Hashes made to share their parts can make those lists as long as there are
 // stacks, and so an Add as slow as going through them all, but no slower.
 //

@@ -351,8 +351,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// BenchmarkAdd adds a million pictures, one in three of them on a stack with
-// others, the worst case for the index being the two that are not.
+// BenchmarkAdd adds a million pictures; two of three are like no other, which is
+// the dearer case.
 func BenchmarkAdd(b *testing.B) {
 	all := lab(1_000_000)
 	b.ReportAllocs()
