@@ -1,10 +1,37 @@
 package robustness
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 )
+
+// The marks in the page of the documentation between which the table stands.
+const (
+	begin = "<!-- robustness:begin -->\n"
+	end   = "<!-- robustness:end -->"
+)
+
+// Page is a page of the documentation with this table in place of the one that
+// stands in it. The page must have both marks.
+func (t *Table) Page(old []byte) ([]byte, error) {
+	before, rest, found := bytes.Cut(old, []byte(begin))
+	_, after, closed := bytes.Cut(rest, []byte(end))
+	if !found || !closed {
+		return nil, errors.New("the page has no place for the table of robustness")
+	}
+	var b bytes.Buffer
+	b.Write(before)
+	b.WriteString(begin + "\n")
+	if err := t.Write(&b); err != nil {
+		return nil, err
+	}
+	b.WriteString("\n" + end)
+	b.Write(after)
+	return b.Bytes(), nil
+}
 
 // Write writes the table as Markdown: the shares by transform, what the variants
 // brought, and false matches.
@@ -21,9 +48,9 @@ func (t *Table) Write(w io.Writer) error {
 func (t *Table) writeSummary(b *strings.Builder) {
 	fmt.Fprintf(b, "%d pictures (%d photographs and paintings, %d drawn scenes) × %d transforms. ",
 		t.Photographs+t.Drawings, t.Photographs, t.Drawings, len(t.Rows))
-	fmt.Fprintf(b, "Mean found by the plain hash %.1f %%, with variants %.1f %%: %.2f times as many. ",
+	fmt.Fprintf(b, "Found, mean over the transforms: by the plain hash %.1f %%, with variants %.1f %%, %.2f times as much; ",
 		t.PlainMean(), t.Mean(), t.Gain())
-	fmt.Fprintf(b, "%d false matches in %s comparisons of unrelated pictures.\n\n", len(t.False), thousands(t.Comparisons))
+	fmt.Fprintf(b, "%s in %s comparisons of unrelated pictures.\n\n", counted(len(t.False)), thousands(t.Comparisons))
 }
 
 func (t *Table) writeRows(b *strings.Builder) {
@@ -51,9 +78,8 @@ func (t *Table) writeVariants(b *strings.Builder) {
 }
 
 func (t *Table) writeFalse(b *strings.Builder) {
-	fmt.Fprintf(b, "%s comparisons of a copy with a picture that is not in it took %s distances between hashes; ",
-		thousands(t.Comparisons), thousands(t.Distances))
-	fmt.Fprintf(b, "%d were false matches. The closest: %s.\n", len(t.False), t.Closest)
+	fmt.Fprintf(b, "Comparisons of a copy with a picture that is not in it: %s, which took %s distances between hashes; %s. The closest: %s.\n",
+		thousands(t.Comparisons), thousands(t.Distances), counted(len(t.False)), t.Closest)
 	for _, c := range t.False {
 		fmt.Fprintf(b, "\n- %s", c)
 	}
@@ -63,6 +89,16 @@ func (t *Table) writeFalse(b *strings.Builder) {
 	if len(t.Flat) > 0 {
 		fmt.Fprintf(b, "\nLeft out, because their hashes have a quality below 50 and would not be in a set: %s.\n", strings.Join(t.Flat, ", "))
 	}
+}
+
+func counted(falseMatches int) string {
+	switch falseMatches {
+	case 0:
+		return "no false match"
+	case 1:
+		return "1 false match"
+	}
+	return fmt.Sprintf("%d false matches", falseMatches)
 }
 
 // String tells a collision in words.

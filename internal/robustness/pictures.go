@@ -33,8 +33,8 @@ type Picture struct {
 // Limit is how many pictures of each kind to take; the first of them.
 type Limit struct{ Photographs, Drawings int }
 
-// Whole is the fixed suite. Its figures are the ones that are shown.
-var whole = Limit{Photographs: 56, Drawings: 160}
+// whole is the fixed suite, whose figures are the ones that are shown.
+func whole() Limit { return Limit{Photographs: 56, Drawings: 160} }
 
 // Pictures are the originals of the suite, the same in every run.
 func Pictures(l Limit) ([]Picture, error) {

@@ -41,7 +41,7 @@ type Options struct {
 // of processor time. It returns ctx's error if it is cancelled.
 func Run(ctx context.Context, o Options) (*Table, error) {
 	if o.Limit == (Limit{}) {
-		o.Limit = whole
+		o.Limit = whole()
 	}
 	set, err := Pictures(o.Limit)
 	if err != nil {

@@ -47,8 +47,8 @@ func TestAllPhotographsAreThereAndTheirLicencesTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := pictures(t, Limit{Photographs: whole.Photographs + 1})
-	if len(all) != whole.Photographs {
+	all := pictures(t, Limit{Photographs: whole().Photographs + 1})
+	if len(all) != whole().Photographs {
 		t.Errorf("%d photographs", len(all))
 	}
 	for _, p := range all {
@@ -224,12 +224,29 @@ func TestWriteTellsEveryRowAndEveryFalseMatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| mirror |  | 25 | 75 | 25 | 75 |", "25.0 %, with variants 75.0 %: 3.00 times",
-		"1 false matches in 1,234,567 comparisons", "- a (mirror, rot90) and b, 30 bits", "fog",
+		"| mirror |  | 25 | 75 | 25 | 75 |", "25.0 %, with variants 75.0 %, 3.00 times",
+		"1 false match in 1,234,567 comparisons", "- a (mirror, rot90) and b, 30 bits", "fog",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s", want, b.String())
 		}
+	}
+}
+
+func TestPageReplacesTheTableAndNothingElse(t *testing.T) {
+	page, err := new(Table).Page([]byte("# Title\n" + begin + "old" + end + "\nprose\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := new(Table).Page(page)
+	if err != nil || !bytes.Equal(page, again) {
+		t.Errorf("written again it differs: %v", err)
+	}
+	if !bytes.HasPrefix(page, []byte("# Title\n")) || !bytes.HasSuffix(page, []byte("\nprose\n")) || bytes.Contains(page, []byte("old")) {
+		t.Errorf("%s", page)
+	}
+	if _, err := new(Table).Page([]byte(begin)); err == nil {
+		t.Error("a page without an end is taken")
 	}
 }
 
