@@ -9,21 +9,23 @@
 //
 // Promised: two pictures match only if at least MinInliers places agree on one
 // and the same plane map between them, nearly a similarity, and if these are at
-// least MinShare of the places that both pictures should show under that map.
-// The same bytes lead to the same answer on one machine. A mirrored picture is
-// found as well.
+// least MinShare of the places, and lie over MinSpread of the area, that both
+// pictures should show under that map. A mirrored picture is found as well. The
+// same pixels lead to the same answer on one kind of processor.
 //
-// Not promised: that a match is the same picture. Two pictures of one object, or
-// under one large overlay of text, can agree in a part; a match is a reason to
-// look. That every copy is found: flat pictures have few places, and copies of
-// less than a quarter of a picture keep too few. The same bits on every
-// processor: compilers may fuse the arithmetic, and a bit of a description may
-// differ.
+// Not promised: that a match is the same picture. Two photographs of one object
+// match, and so can two pictures under one and the same large text; a match is a
+// reason to look, and its Evidence says where. That every copy is found: flat
+// pictures have few places, and small cuts keep too few. The same bits on every
+// processor: compilers may fuse the arithmetic, and some bit may differ.
 //
 // The known side needs the known picture itself, once: lists of hashes that
-// others share carry no features. A set tells a little of what the picture
-// shows, so it is as sensitive as a perceptual hash and more: it never leaves
-// the lab.
+// others share carry no features. A set tells where a picture has edges and
+// corners and how they look. It is more sensitive than a perceptual hash and
+// never leaves the lab.
+//
+// A picture costs some 13 ms of one core and at most 4,407 bytes; to hold two
+// sets against each other costs a tenth of a millisecond.
 //
 // Places and descriptions follow Lowe, "Distinctive Image Features from
 // Scale-Invariant Keypoints", 2004; the descriptions are cut down to one bit for
@@ -60,7 +62,9 @@ type point struct {
 }
 
 // Extract describes a picture of any size. A picture whose shorter side is less
-// than a 24th of its longer one gives the zero Set.
+// than a 24th of its longer one gives the zero Set. Reading every pixel is what a
+// large picture costs beyond the rest; one scaled down to 384 pixels or more
+// before, by means over areas, serves as well.
 func Extract(g *image.Gray) Set {
 	if g.Rect.Empty() || !sound(g.Rect.Dx(), g.Rect.Dy()) {
 		return Set{}

@@ -28,53 +28,57 @@ type span struct {
 	weights []float32
 }
 
-// spans weighs the pixels of a side of length from for each of to results: the
-// mean over what it covers if it shrinks, linear interpolation if it grows.
+// spans weighs the pixels of a side of length from for each of to results: a
+// tent over what a result covers if the side shrinks, linear interpolation
+// between two pixels if it grows.
 func spans(from, to int) []span {
 	out := make([]span, to)
 	step := float64(from) / float64(to)
-	reach := max(step, 1)
 	for i := range out {
-		centre := (float64(i)+0.5)*step - 0.5
-		lo, hi := int(math.Ceil(centre-reach)), int(math.Floor(centre+reach))
-		lo, hi = max(lo, 0), min(hi, from-1)
-		var sum float64
-		weights := make([]float32, 0, hi-lo+1)
-		for j := lo; j <= hi; j++ {
-			weight := 1 - math.Abs(float64(j)-centre)/reach
-			weights = append(weights, float32(weight))
-			sum += weight
-		}
-		for j := range weights {
-			weights[j] /= float32(sum)
-		}
-		out[i] = span{lo, weights}
+		out[i] = tent((float64(i)+0.5)*step-0.5, max(step, 1), from)
 	}
 	return out
 }
 
+func tent(centre, reach float64, length int) span {
+	first, last := max(int(math.Ceil(centre-reach)), 0), min(int(math.Floor(centre+reach)), length-1)
+	s := span{first, make([]float32, 0, last-first+1)}
+	var sum float64
+	for i := first; i <= last; i++ {
+		weight := 1 - math.Abs(float64(i)-centre)/reach
+		s.weights = append(s.weights, float32(weight))
+		sum += weight
+	}
+	for i := range s.weights {
+		s.weights[i] /= float32(sum)
+	}
+	return s
+}
+
 func resize(g *image.Gray, w, h int) plane {
 	out := newPlane(w, h)
-	columns, rows := spans(g.Rect.Dx(), w), spans(g.Rect.Dy(), h)
-	sum := make([]float32, g.Rect.Dx())
-	for y, r := range rows {
-		clear(sum)
-		for i, weight := range r.weights {
-			line := g.Pix[(r.from+i)*g.Stride:]
-			for x := range sum {
-				sum[x] += weight * float32(line[x])
+	columns := spans(g.Rect.Dx(), w)
+	line := make([]float32, g.Rect.Dx())
+	for y, rows := range spans(g.Rect.Dy(), h) {
+		clear(line)
+		for i, weight := range rows.weights {
+			for x, v := range g.Pix[(rows.from+i)*g.Stride:][:len(line)] {
+				line[x] += weight * float32(v)
 			}
 		}
 		to := out.row(y)
-		for x, c := range columns {
-			var v float32
-			for i, weight := range c.weights {
-				v += weight * sum[c.from+i]
-			}
-			to[x] = v
+		for x := range to {
+			to[x] = columns[x].mean(line)
 		}
 	}
 	return out
+}
+
+func (s *span) mean(line []float32) (v float32) {
+	for i, weight := range s.weights {
+		v += weight * line[s.from+i]
+	}
+	return v
 }
 
 // half keeps every second pixel of every second row.
@@ -128,18 +132,19 @@ func blurRow(in, out, padded, weights []float32) {
 		padded[i], padded[reach+n+i] = in[0], in[n-1]
 	}
 	copy(padded[reach:], in)
-	middle := padded[reach : reach+n]
-	w0 := weights[0]
-	for x, v := range middle {
-		out[x] = w0 * v
+	for x, v := range padded[reach:][:n] {
+		out[x] = weights[0] * v
 	}
 	for i := 1; i <= reach; i++ {
-		w := weights[i]
-		left, right := padded[reach-i:][:n], padded[reach+i:][:n]
-		out := out[:n]
-		for x := range out {
-			out[x] += w * (left[x] + right[x])
-		}
+		addBoth(out[:n], padded[reach-i:][:n], padded[reach+i:][:n], weights[i])
+	}
+}
+
+// addBoth adds to out what lies at both sides, weighted. All are of one length.
+func addBoth(out, before, after []float32, weight float32) {
+	before, after = before[:len(out)], after[:len(out)]
+	for x := range out {
+		out[x] += weight * (before[x] + after[x])
 	}
 }
 
@@ -147,16 +152,11 @@ func (p plane) blurColumns(weights []float32) plane {
 	out := newPlane(p.w, p.h)
 	for y := range p.h {
 		to := out.row(y)
-		w0 := weights[0]
-		for x, v := range p.row(y)[:len(to)] {
-			to[x] = w0 * v
+		for x, v := range p.row(y) {
+			to[x] = weights[0] * v
 		}
 		for i := 1; i < len(weights); i++ {
-			w := weights[i]
-			up, down := p.row(max(y-i, 0))[:len(to)], p.row(min(y+i, p.h-1))[:len(to)]
-			for x := range to {
-				to[x] += w * (up[x] + down[x])
-			}
+			addBoth(to, p.row(max(y-i, 0)), p.row(min(y+i, p.h-1)), weights[i])
 		}
 	}
 	return out

@@ -203,12 +203,7 @@ func fitted(links []link) (Map, bool) {
 	if len(links) < 3 {
 		return Map{}, false
 	}
-	var mean link
-	for _, l := range links {
-		mean.x, mean.y, mean.u, mean.v = mean.x+l.x, mean.y+l.y, mean.u+l.u, mean.v+l.v
-	}
-	n := float64(len(links))
-	mean.x, mean.y, mean.u, mean.v = mean.x/n, mean.y/n, mean.u/n, mean.v/n
+	mean := middle(links)
 	var xx, xy, yy, xu, yu, xv, yv float64
 	for _, l := range links {
 		x, y, u, v := l.x-mean.x, l.y-mean.y, l.u-mean.u, l.v-mean.v
@@ -225,8 +220,17 @@ func fitted(links []link) (Map, bool) {
 	return m, true
 }
 
-// plausible says whether the map is what is done to pictures: one to seven in
-// size, never mirrored, and stretched but little.
+// middle is the mean of the places in both pictures.
+func middle(links []link) (mean link) {
+	n := float64(len(links))
+	for _, l := range links {
+		mean.x, mean.y, mean.u, mean.v = mean.x+l.x/n, mean.y+l.y/n, mean.u+l.u/n, mean.v+l.v/n
+	}
+	return mean
+}
+
+// plausible says whether the map is what is done to pictures: up to seven in
+// size either way, never mirrored, and stretched but little.
 func (m Map) plausible() bool {
 	keeps, flips := math.Hypot(m.XX+m.YY, m.YX-m.XY)/2, math.Hypot(m.XX-m.YY, m.YX+m.XY)/2
 	larger, smaller := keeps+flips, keeps-flips
@@ -277,13 +281,13 @@ func (m Map) shown(from, in *Set) (n int) {
 // would lie evenly if they lay in a rectangle: that of the same second moments.
 // Links on one letter or one logo that two pictures have in common lie close.
 func spreadOf(links []link) float64 {
-	var u, v, uu, uv, vv float64
+	mean, n := middle(links), float64(len(links))
+	var uu, uv, vv float64
 	for _, l := range links {
-		u, v, uu, uv, vv = u+l.u, v+l.v, uu+l.u*l.u, uv+l.u*l.v, vv+l.v*l.v
+		u, v := l.u-mean.u, l.v-mean.v
+		uu, uv, vv = uu+u*u/n, uv+u*v/n, vv+v*v/n
 	}
-	n := float64(len(links))
-	u, v = u/n, v/n
-	return 12 * math.Sqrt(max((uu/n-u*u)*(vv/n-v*v)-(uv/n-u*v)*(uv/n-u*v), 0))
+	return 12 * math.Sqrt(max(uu*vv-uv*uv, 0))
 }
 
 // shared is the area of the second picture, in square pixels, that the first one
