@@ -117,7 +117,7 @@ func measure(ctx context.Context, o options, tasks []task) error {
 	}
 	b.out.print(os.Stdout)
 	if o.write && len(failed) == 0 {
-		failed = append(failed, b.out.writePage(filepath.Join(b.root, pagePath)), b.out.writeReadme(filepath.Join(b.root, readmePath)))
+		failed = append(failed, b.out.writePage(filepath.Join(b.root, pagePath)), b.out.writeReadme(filepath.Join(b.root, readmePath)), b.out.writePages())
 	}
 	return errors.Join(failed...)
 }

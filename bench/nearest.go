@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"tutela"
@@ -47,6 +48,11 @@ func (b *bench) nearest() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	note, err := b.faissNote()
+	if err != nil {
+		return err
+	}
+	b.out.notes = append(b.out.notes, note)
 	n := b.scaled(nearKnown)
 	var built nearBuilt
 	if err := b.askIn(dir, "near-build", n, &built); err != nil {
@@ -75,6 +81,12 @@ func (b *bench) installFAISS() error {
 		return nil
 	}
 	return errors.Join(apt(b.ctx, "", "install", "-y", "--no-install-recommends", "python3-faiss"), try())
+}
+
+// faissNote says which FAISS it is.
+func (b *bench) faissNote() (string, error) {
+	out, err := exec.CommandContext(b.ctx, debianPython, "-c", "import faiss; print(faiss.__version__)").Output()
+	return fmt.Sprintf("FAISS %s is Debian's package, which is compiled for any processor of its kind: it counts bits without POPCNT. One compiled with it could not go through hashes faster than memory gives them.", strings.TrimSpace(string(out))), err
 }
 
 func (b *bench) againstFAISS(dir, mode, part string, asked, n int, g goal) error {

@@ -27,6 +27,8 @@ func runPart(ctx context.Context, args []string) error {
 		"hash-baseline":    hashPictures("baseline"),
 		"hash-progressive": hashPictures("progressive"),
 
+		"robustness": measureSurvival,
+
 		"near-build":  buildNear,
 		"near-single": askNear(askSingly),
 		"near-batch":  askNear(askTogether),

@@ -20,6 +20,13 @@ type table struct {
 	rows    []row
 	took    []took
 	notes   []string
+	pages   []page // of the documentation that a task has written anew
+}
+
+// page is a file of the documentation.
+type page struct {
+	path string
+	text []byte
 }
 
 // row is one comparison, or one number of ours alone.
@@ -157,6 +164,16 @@ func (t *table) writePage(path string) error {
 	markdown(&b, tookHeading, costs)
 	b.WriteString(pageEnd)
 	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+// writePages writes what tasks have to say on pages of their own.
+func (t *table) writePages() error {
+	for _, p := range t.pages {
+		if err := os.WriteFile(p.path, p.text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // What stands between the marks in the README is this run's too.

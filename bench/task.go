@@ -31,6 +31,7 @@ func tasks() []task {
 		{"exact-large", "a set of 100,000,000 SHA-256", false, (*bench).exactLarge},
 		{"near", "near look-ups (up to 31 bits) among 4,000,000 PDQ", false, (*bench).nearest},
 		{"near-large", "near look-ups (up to 31 bits) among 10,000,000 PDQ", false, (*bench).nearMany},
+		{"robustness", "altered copies of pictures that are found", false, (*bench).robustness},
 	}
 }
 
