@@ -65,7 +65,7 @@ type heap struct {
 	size   uint32
 }
 
-// New has no stacks yet.
+// New has no stacks yet. They can take 2³² − 1 pictures.
 func New() *Stacks { return &Stacks{index: newIndex()} }
 
 // Pictures is how many pictures are on stacks.

@@ -87,7 +87,7 @@ func Read(r io.Reader) (*Stacks, error) {
 		return nil, fmt.Errorf("%w: not in a form that is known", ErrCorrupt)
 	}
 	pictures, stacks := in.number(head, len(magic)), in.number(head, len(magic)+4)
-	s := New()
+	s := &Stacks{}
 	medoids := in.medoids(stacks)
 	s.readRows(in, pictures)
 	if err := in.end(); err != nil {
@@ -96,7 +96,8 @@ func Read(r io.Reader) (*Stacks, error) {
 	if err := s.adopt(medoids); err != nil {
 		return nil, err
 	}
-	s.index.rebuild(s.medoids(), s.hashes)
+	s.index = newIndex()
+	s.index.rebuild(medoids, s.hashes)
 	return s, nil
 }
 
@@ -110,9 +111,9 @@ func (s *Stacks) readRows(in *summingReader, pictures uint32) {
 		}
 		p := s.keep(binary.LittleEndian.Uint64(b), wordsOf(tutela.PDQ(b[8:40])))
 		switch n := binary.LittleEndian.Uint32(b[40:]); {
-		case int(n) < len(s.stacks):
+		case uint64(n) < uint64(len(s.stacks)):
 			s.lay(n, p)
-		case int(n) == len(s.stacks):
+		case uint64(n) == uint64(len(s.stacks)):
 			s.on[p] = n
 			s.stacks = append(s.stacks, heap{last: p, medoid: p, size: 1})
 		default:
@@ -127,7 +128,7 @@ func (s *Stacks) adopt(medoids []uint32) error {
 		return fmt.Errorf("%w: %d stacks, %d medoids", ErrCorrupt, len(s.stacks), len(medoids))
 	}
 	for n, m := range medoids {
-		if int(m) >= len(s.on) || s.on[m] != uint32(n) {
+		if uint64(m) >= uint64(len(s.on)) || s.on[m] != uint32(n) {
 			return fmt.Errorf("%w: the medoid of stack %d is not on it", ErrCorrupt, n)
 		}
 		s.stacks[n].medoid = m
