@@ -108,13 +108,13 @@ func BenchmarkExact(b *testing.B) {
 		found := 0
 		began := processorTime()
 		for i := 0; b.Loop(); i++ {
-			at := i * 4096 % (len(all) - 4096)
-			set.ExactAll(all[at:at+4096], func(int, uint64, tutela.MatchKind) { found++ })
+			at := i * 16384 % (len(all) - 16384)
+			set.ExactAll(all[at:at+16384], func(int, uint64, tutela.MatchKind) { found++ })
 		}
-		if found != b.N*4096 {
+		if found != b.N*16384 {
 			b.Fatal("a known digest was missed")
 		}
-		b.ReportMetric(float64(processorTime()-began)/float64(b.N)/4096, "cpu-ns/digest")
+		b.ReportMetric(float64(processorTime()-began)/float64(b.N)/16384, "cpu-ns/digest")
 	})
 	b.Run("misses", func(b *testing.B) {
 		r := rand.New(rand.NewPCG(9, 10))
@@ -127,10 +127,26 @@ func BenchmarkExact(b *testing.B) {
 		}
 		began := processorTime()
 		for i := 0; b.Loop(); i++ {
-			at := i * 4096 % (len(others) - 4096)
-			set.ExactAll(others[at:at+4096], func(int, uint64, tutela.MatchKind) { b.Fatal("a random digest is known") })
+			at := i * 16384 % (len(others) - 16384)
+			set.ExactAll(others[at:at+16384], func(int, uint64, tutela.MatchKind) { b.Fatal("a random digest is known") })
 		}
-		b.ReportMetric(float64(processorTime()-began)/float64(b.N)/4096, "cpu-ns/digest")
+		b.ReportMetric(float64(processorTime()-began)/float64(b.N)/16384, "cpu-ns/digest")
+	})
+	b.Run("values", func(b *testing.B) {
+		values := make([]string, len(all))
+		for i := range values {
+			values[i] = all[i].MD5.String()
+		}
+		sets := NewSets(set)
+		found := 0
+		began := processorTime()
+		for i := 0; b.Loop(); i++ {
+			at := i * 16384 % (len(all) - 16384)
+			if err := sets.LookupAll(values[at:at+16384], func(int, tutela.Match) { found++ }); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(processorTime()-began)/float64(b.N)/16384, "cpu-ns/digest")
 	})
 	b.Run("md5", func(b *testing.B) {
 		found := 0

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"tutela"
 )
@@ -20,12 +21,26 @@ type group struct {
 	prefix  [together]uint64
 	lo, hi  [together]uint64
 	n       int
+	trusted int  // groups that still go without the filter
 	touched byte // keeps the compiler from leaving out what only touches memory
 }
 
 func (g *group) add(which int, digest []byte) {
 	g.which[g.n], g.digests[g.n], g.prefix[g.n] = which, digest, binary.BigEndian.Uint64(digest)
 	g.n++
+}
+
+// siftOften does without the filter for a while where it let most of a group
+// pass: it is there for what is not known.
+func (g *group) siftOften(f *filter) {
+	if g.trusted > 0 {
+		g.trusted--
+		return
+	}
+	before := g.n
+	if g.sift(f); 2*g.n > before {
+		g.trusted = 16
+	}
 }
 
 // sift leaves those that may be there.
@@ -49,7 +64,7 @@ func (b *body) candidatesOf(kind tutela.MatchKind, g *group, visit func(which in
 	if c.ordered == 0 {
 		return
 	}
-	g.sift(&c.sortedFilter)
+	g.siftOften(&c.sortedFilter)
 	for i := range g.n {
 		g.lo[i], g.hi[i] = c.sorted.offsets.find(g.prefix[i])
 	}
@@ -84,12 +99,14 @@ func (l *layer) exactAll(kind tutela.MatchKind, all []tutela.Digests, known []bo
 		return
 	}
 	var g group
-	for at := 0; at < len(all); {
+	order := spread(len(all), func(i int) byte { return digestOf(&all[i], kind)[0] })
+	for len(order) > 0 {
 		g.n = 0
-		for ; at < len(all) && g.n < together; at++ {
-			if !known[at] {
+		for len(order) > 0 && g.n < together {
+			if at := int(order[0]); !known[at] {
 				g.add(at, digestOf(&all[at], kind))
 			}
+			order = order[1:]
 		}
 		l.candidatesOf(kind, &g, func(which int, digest []byte, row, end uint64) {
 			for ; row < end && l.holds(row, kind, digest); row++ {
@@ -106,32 +123,52 @@ func (l *layer) exactAll(kind tutela.MatchKind, all []tutela.Digests, known []bo
 // havingAll does for many digests of one kind what [Set.having] does for one.
 func (s *Set) havingAll(kind tutela.MatchKind, all [][]byte, visit func(which int, row uint64)) {
 	var g group
+	order := spread(len(all), func(i int) byte { return all[i][0] })
 	for i := range s.layers {
 		l := &s.layers[i]
-		for at := 0; at < len(all); at += together {
-			some := all[at:min(at+together, len(all))]
+		for some := range slices.Chunk(order, together) {
 			found := func(which int, row uint64) {
 				if !l.withdrawn(row) {
 					visit(which, l.first+row)
 				}
 			}
-			g.fill(at, some)
+			g.fill(all, some)
 			l.candidatesOf(kind, &g, func(which int, digest []byte, row, end uint64) {
 				for ; row < end && l.holds(row, kind, digest); row++ {
 					found(which, row)
 				}
 			})
-			g.fill(at, some)
+			g.fill(all, some)
 			l.entriesOf(kind, &g, found)
 		}
 	}
 }
 
-func (g *group) fill(at int, some [][]byte) {
+func (g *group) fill(all [][]byte, some []int32) {
 	g.n = 0
-	for i, digest := range some {
-		g.add(at+i, digest)
+	for _, i := range some {
+		g.add(int(i), all[i])
 	}
+}
+
+// spread orders n digests by their first byte: those of a group then lie in one
+// shard of a filter and near each other in a column, which the processor's caches
+// can hold.
+func spread(n int, first func(i int) byte) []int32 {
+	var ends [257]int32
+	for i := range n {
+		ends[int(first(i))+1]++
+	}
+	for i := 1; i < len(ends); i++ {
+		ends[i] += ends[i-1]
+	}
+	order := make([]int32, n)
+	for i := range n {
+		at := &ends[first(i)]
+		order[*at] = int32(i)
+		*at++
+	}
+	return order
 }
 
 // entriesOf visits the rows that have the digests of a group beside a stronger
