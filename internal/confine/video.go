@@ -173,7 +173,7 @@ func (w *watching) finish() {
 	case count == 0 && len(w.times) > 0:
 		w.find(tutela.FindingNotDecoded, "video not decoded: "+w.decoder.name+" made nothing of its frames")
 	case count < len(w.times):
-		w.find(tutela.FindingDamaged, fmt.Sprintf("%d of %d frames could not be decoded", len(w.times)-count, len(w.times)))
+		w.find(tutela.FindingNotDecoded, fmt.Sprintf("%d of %d frames could not be decoded", len(w.times)-count, len(w.times)))
 	}
 	if count == 0 {
 		w.view.Video.Decoder = ""

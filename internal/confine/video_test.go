@@ -73,7 +73,7 @@ func TestVideoIsWhatFFmpegShows(t *testing.T) {
 	h := newHost(t, Options{})
 	for name, coding := range map[string]string{
 		"pieces.mp4": "h264", "sound.mov": "h264", "part2.mp4": "mpeg4", "av1.mp4": "av1", "h263.3gp": "h263",
-		"cues.mkv": "h264", "pipe.mkv": "hevc", "mpeg2.mkv": "mpeg2video", "vp8.webm": "vp8", "live.webm": "vp9",
+		"cues.mkv": "h264", "open.mkv": "h264", "pipe.mkv": "hevc", "mpeg2.mkv": "mpeg2video", "vp8.webm": "vp8", "live.webm": "vp9",
 		"h264.avi": "h264", "part2.avi": "mpeg4", "ms.avi": "msmpeg4",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -97,10 +97,9 @@ type videoDecoder struct {
 	gathered *video.Gatherer
 	patience time.Duration
 
-	reading sync.WaitGroup
-	frames  []decodedFrame // valid after reading
-	numbers []int64        // valid after reading
-	over    chan struct{}  // closed when it has ended
+	frames []decodedFrame // valid after over
+	over   chan struct{}  // closed when nothing more is read from it
+	ended  chan struct{}  // closed when it has ended
 
 	waiting atomic.Bool  // we wait for it, not it for us
 	moved   atomic.Int64 // when it last took or gave something, in ns
@@ -124,14 +123,14 @@ func decoderArguments(version, coding string, width, height int) []string {
 		"-protocol_whitelist", "pipe", "-f", "ivf", "-probesize", "32", "-analyzeduration", "0",
 		"-threads", "1", "-skip_frame", "nokey", "-flags", "+output_corrupt",
 	}
-	if coding == "hevc" { // IVF has no name for it
+	if coding == "hevc" || coding == "prores" { // IVF has no name for them
 		a = append(a, "-c:v", coding)
 	}
 	return append(a, "-i", "pipe:0",
 		"-map", "0:v:0", "-an", "-sn", "-dn", "-filter_threads", "1",
 		"-vf", fmt.Sprintf("scale=%d:%d:flags=neighbor", w, h),
 		passthrough(version), "passthrough", "-enc_time_base", fmt.Sprintf("1:%d", video.FeedRate),
-		"-c:v", "rawvideo", "-pix_fmt", "rgb24", "-f", "tee", `[f=rawvideo]pipe\:1|[f=framecrc]pipe\:3`)
+		"-c:v", "rawvideo", "-pix_fmt", "rgb24", "-f", "tee", `[f=rawvideo]pipe\:1|[f=framecrc:flush_packets=1]pipe\:3`)
 }
 
 // passthrough is the option that keeps ffmpeg from dropping and repeating frames.
@@ -150,7 +149,7 @@ func (h *Host) startVideoDecoder(ctx context.Context, coding string, width, heig
 	version := h.ffmpegVersion()
 	d := &videoDecoder{
 		name: "ffmpeg " + version, said: &tail{}, gathered: video.NewGatherer(width, height),
-		patience: h.patience, over: make(chan struct{}),
+		patience: h.patience, over: make(chan struct{}), ended: make(chan struct{}),
 	}
 	d.cmd = exec.CommandContext(ctx, h.program, append([]string{h.ffmpeg.path}, decoderArguments(version, coding, width, height)...)...)
 	d.cmd.Env = []string{childVariable + "=" + decoderChild, "GOTRACEBACK=single"}
@@ -168,9 +167,7 @@ func (h *Host) startVideoDecoder(ctx context.Context, coding string, width, heig
 		return nil, err
 	}
 	d.moved.Store(time.Now().UnixNano())
-	d.reading.Add(2)
-	go d.readPixels(pixels)
-	go d.readNumbers(numbers)
+	go d.read(pixels, numbers)
 	go d.guard()
 	return d, nil
 }
@@ -203,41 +200,50 @@ func (d *videoDecoder) write(b []byte) error {
 	return nil
 }
 
-// readPixels hashes frames as they come. What is more than there can be is not
-// taken.
-func (d *videoDecoder) readPixels(r io.Reader) {
-	defer d.reading.Done()
+// read hashes frames as they come, each with the line that framecrc writes of it:
+// "stream, dts, pts, …". What is more than there can be is not taken.
+func (d *videoDecoder) read(pixels io.Reader, lines *os.File) {
+	defer close(d.over)
+	defer lines.Close()
+	numbers := &frameNumbers{lines: bufio.NewScanner(lines), unit: 1}
 	frame := make([]byte, d.gathered.FrameBytes())
-	for len(d.frames) < video.MostFrames {
-		if _, err := io.ReadFull(r, frame); err != nil {
+	for range 2 * video.MostFrames {
+		if _, err := io.ReadFull(pixels, frame); err != nil {
 			return
 		}
 		d.progress()
+		number := numbers.next()
+		if number < 0 {
+			continue
+		}
 		hash, quality := d.gathered.Add(frame)
-		d.frames = append(d.frames, decodedFrame{hash: hash, quality: quality})
+		d.frames = append(d.frames, decodedFrame{number: number, hash: hash, quality: quality})
 	}
 }
 
-// readNumbers reads the lines that framecrc writes: "stream, dts, pts, …", behind
-// a line that says how long a unit of time is.
-func (d *videoDecoder) readNumbers(r *os.File) {
-	defer d.reading.Done()
-	defer r.Close()
-	unit := int64(1) // of the feed
-	for lines := bufio.NewScanner(r); lines.Scan() && len(d.numbers) < video.MostFrames; {
-		line := lines.Text()
+// frameNumbers reads the numbers of frames.
+type frameNumbers struct {
+	lines *bufio.Scanner
+	unit  int64 // of the times in it, in those of the feed
+}
+
+// next is the number of the next frame, -1 where what came back is none.
+func (f *frameNumbers) next() int64 {
+	for f.lines.Scan() {
+		line := f.lines.Text()
 		var stream, num, den, dts, pts int64
 		if n, _ := fmt.Sscanf(line, "#tb %d: %d/%d", &stream, &num, &den); n == 3 && den > 0 {
-			unit = num * video.FeedRate / den
+			f.unit = num * video.FeedRate / den
 		}
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
 		if n, _ := fmt.Sscanf(line, "%d,%d,%d", &stream, &dts, &pts); n < 3 {
-			pts = -1
+			return -1
 		}
-		d.numbers = append(d.numbers, pts*unit)
+		return video.FeedNumber(pts * f.unit)
 	}
+	return -1
 }
 
 // guard ends an ffmpeg that neither takes nor gives while we wait for it.
@@ -246,7 +252,7 @@ func (d *videoDecoder) guard() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-d.over:
+		case <-d.ended:
 			return
 		case <-tick.C:
 		}
@@ -266,13 +272,9 @@ func (d *videoDecoder) finish() ([]decodedFrame, *Death) {
 	d.progress()
 	d.waiting.Store(true)
 	d.in.Close()
-	d.reading.Wait()
+	<-d.over
 	err := d.cmd.Wait()
-	close(d.over)
-	d.frames = d.frames[:min(len(d.frames), len(d.numbers))]
-	for i := range d.frames {
-		d.frames[i].number = d.numbers[i]
-	}
+	close(d.ended)
 	return d.frames, d.autopsy(err)
 }
 

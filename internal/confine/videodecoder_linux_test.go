@@ -107,17 +107,17 @@ func TestWickedDecoders(t *testing.T) {
 // Frames that a decoder passes over are missed, and the others keep their times.
 func TestFramesAreToldByTheirNumber(t *testing.T) {
 	zeros := "printf '%057600d' 0" // a frame of 160×120
-	h := fake(t, zeros+"; "+zeros+"; echo '#tb 0: 2/25' >&3; echo '0, 1, 1, 1, 57600, 0x0' >&3; echo '0, 7, 7, 1, 57600, 0x0' >&3", 20*time.Second)
+	h := fake(t, zeros+"; "+zeros+"; echo '#tb 0: 4/25' >&3; echo '0, 1, 1, 1, 57600, 0x0' >&3; echo '0, 7, 7, 1, 57600, 0x0' >&3", 20*time.Second)
 	w := &watching{h: h, ctx: t.Context()}
 	data := drawnVideo(t, "end.mp4")
 	if err := w.run(bytes.NewReader(data), int64(len(data))); err != nil {
 		t.Fatal(err)
 	}
 	frames := w.decoder.frames
-	if len(frames) != 2 || frames[0].number != 2 || frames[1].number != 14 {
+	if len(frames) != 2 || frames[0].number != 1 || frames[1].number != 7 {
 		t.Errorf("%+v", frames)
 	}
-	if len(w.view.Findings) != 1 || w.view.Findings[0].String() != "damaged: 3 of 4 frames could not be decoded" {
+	if len(w.view.Findings) != 1 || w.view.Findings[0].String() != "not-decoded: 3 of 4 frames could not be decoded" {
 		t.Errorf("%v", w.view.Findings)
 	}
 }

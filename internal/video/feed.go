@@ -13,17 +13,24 @@ import (
 // so that what comes back can be told. H.264 and HEVC are written with start
 // codes and their parameter sets before each frame (ISO/IEC 14496-10 and 23008-2,
 // annex B). The decoder sees nothing of the container.
+//
+// Decoders put pictures in order by counters that run on from one picture to the
+// next, and key frames that were cut out of their surroundings do not fit. Most
+// of H.264 and HEVC reset them (IDR); before one that does not, the first that did
+// is given once more, under a number of no frame.
 type Feed struct {
+	codec         track.Codec
 	fourCC        string
 	width, height int
 	before        []byte // goes before every frame
 	lengths       int    // bytes of the length before each unit of a frame; 0 if start codes stand there
-	number        uint64
+	number        int64
+	anew          []byte // the first picture that begins anew, ready for the decoder
 }
 
 // NewFeed makes the feed of a track, nil where no decoder could take it.
 func NewFeed(t track.Track) *Feed {
-	f := &Feed{fourCC: ivfNames[t.Codec], width: t.Width, height: t.Height}
+	f := &Feed{codec: t.Codec, fourCC: ivfNames[t.Codec], width: t.Width, height: t.Height}
 	switch t.Codec {
 	case track.H264:
 		f.before, f.lengths = parameterSets(t.Config, avcSets)
@@ -43,7 +50,7 @@ func NewFeed(t track.Track) *Feed {
 // ivfNames are the names of codings by which IVF is read.
 var ivfNames = map[track.Codec]string{
 	track.H264: "H264", track.HEVC: "H265", track.VP8: "VP80", track.VP9: "VP90", track.AV1: "AV01",
-	track.MPEG1: "mpg1", track.MPEG2: "mpg2", track.MPEG4: "FMP4", track.MSMPEG4: "MP43", track.H263: "H263", track.FLV1: "FLV1",
+	track.MPEG1: "mpg1", track.MPEG2: "mpg2", track.MPEG4: "FMP4", track.MSMPEG4: "MP43", track.MSMPEG4v2: "MP42", track.H263: "H263", track.FLV1: "FLV1",
 	track.ProRes: "apcn",
 }
 
@@ -53,22 +60,78 @@ func (f *Feed) Packet(frame []byte) []byte {
 	if f.number == 0 {
 		b = f.head()
 	}
-	at := len(b)
-	b = append(b, make([]byte, 12)...)
-	b = append(b, f.before...)
-	if f.lengths > 0 && !startCode(frame) {
-		b = appendUnits(b, frame, f.lengths)
-	} else {
-		b = append(b, frame...)
+	units := f.units(frame)
+	switch anew := f.beginsAnew(units); {
+	case anew && f.anew == nil:
+		f.anew = units
+	case !anew && f.anew != nil:
+		b = appendIVF(b, f.number*feedStep-feedStep/2, f.anew)
 	}
-	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-12))
-	binary.LittleEndian.PutUint64(b[at+4:], f.number)
+	b = appendIVF(b, f.number*feedStep, units)
 	f.number++
 	return b
 }
 
-// FeedRate is how many frames a second the stream pretends to have, so that the
-// times of what comes back are the numbers of frames.
+// feedStep is how far the times of frames lie apart. A picture that was given once
+// more lies halfway; where a decoder shows it behind its frame, ffmpeg gives it the
+// next free time, and there must be one.
+const feedStep = 4
+
+// FeedNumber is the number of the frame that came back under a time of the
+// stream, -1 for what is no frame.
+func FeedNumber(time int64) int64 {
+	if time < 0 || time%feedStep != 0 {
+		return -1
+	}
+	return time / feedStep
+}
+
+// units are a frame as a decoder takes it.
+func (f *Feed) units(frame []byte) []byte {
+	b := append([]byte(nil), f.before...)
+	if f.lengths > 0 && !startCode(frame) {
+		return appendUnits(b, frame, f.lengths)
+	}
+	return append(b, frame...)
+}
+
+// beginsAnew reports whether a frame has a slice of a picture that resets the
+// decoder. In other codings than H.264 and HEVC every key frame does.
+func (f *Feed) beginsAnew(units []byte) bool {
+	if f.codec != track.H264 && f.codec != track.HEVC {
+		return true
+	}
+	for {
+		i := bytes.Index(units, []byte{0, 0, 1})
+		if i < 0 || i+3 >= len(units) {
+			return false
+		}
+		units = units[i+3:]
+		if slice, anew := f.slice(units[0]); slice {
+			return anew
+		}
+	}
+}
+
+// slice reports by the first byte of a unit whether it is a slice, and whether of
+// a picture that begins anew.
+func (f *Feed) slice(c byte) (slice, anew bool) {
+	if f.codec == track.H264 {
+		kind := c & 31
+		return kind >= 1 && kind <= 5, kind == 5
+	}
+	kind := c >> 1 & 63
+	return kind < 32, kind == 19 || kind == 20
+}
+
+// appendIVF writes a packet under a time.
+func appendIVF(b []byte, time int64, packet []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(packet)))
+	return append(binary.LittleEndian.AppendUint64(b, uint64(time)), packet...)
+}
+
+// FeedRate is how many units of time a second of the stream pretends to have, so that the
+// times of what comes back can be counted; see [FeedNumber].
 const FeedRate = 25
 
 func (f *Feed) head() []byte {

@@ -179,7 +179,7 @@ func TestFeedByHand(t *testing.T) {
 		t.Errorf("got\n%q, want\n%q", got, want)
 	}
 	// Start codes stay; the second packet has a number and no head.
-	if got := f.Packet([]byte{0, 0, 1, 0x65}); !bytes.HasPrefix(got, []byte{17, 0, 0, 0, 1, 0}) || !bytes.HasSuffix(got, []byte{9, 0, 0, 1, 0x65}) {
+	if got := f.Packet([]byte{0, 0, 1, 0x65}); !bytes.HasPrefix(got, []byte{17, 0, 0, 0, 4, 0}) || !bytes.HasSuffix(got, []byte{9, 0, 0, 1, 0x65}) {
 		t.Errorf("%x", got)
 	}
 	if NewFeed(track.Track{Codec: track.Unknown}) != nil || NewFeed(track.Track{Codec: track.MJPEG}) != nil {
@@ -188,6 +188,34 @@ func TestFeedByHand(t *testing.T) {
 	for n := range avc { // whatever is left of a configuration
 		NewFeed(track.Track{Codec: track.H264, Config: avc[:n]}).Packet([]byte{0, 0, 0, 9, 1})
 		NewFeed(track.Track{Codec: track.HEVC, Config: append(avc[:n:n], 0xff, 0xff, 0xff, 0xff)}).Packet([]byte{0, 0, 0, 9, 1})
+	}
+}
+
+// A key frame of H.264 that does not begin anew follows one that does.
+func TestFeedOfOpenGroups(t *testing.T) {
+	f := NewFeed(track.Track{Codec: track.H264})
+	anew, open := []byte{0, 0, 1, 0x65, 1}, []byte{0, 0, 1, 0x06, 5, 0, 0, 1, 0x41, 2}
+	packet := func(time byte, b []byte) []byte {
+		return append([]byte{byte(len(b)), 0, 0, 0, time, 0, 0, 0, 0, 0, 0, 0}, b...)
+	}
+	for i, c := range []struct{ frame, want []byte }{
+		{anew, packet(0, anew)},
+		{anew, packet(4, anew)},
+		{open, append(packet(6, anew), packet(8, open)...)},
+		{anew, packet(12, anew)},
+	} {
+		got := f.Packet(c.frame)
+		if i == 0 {
+			got = got[32:]
+		}
+		if !bytes.Equal(got, c.want) {
+			t.Errorf("frame %d: %x, want %x", i, got, c.want)
+		}
+	}
+	for time, want := range map[int64]int64{-1: -1, 0: 0, 6: -1, 8: 2, 9: -1} {
+		if got := FeedNumber(time); got != want {
+			t.Errorf("time %d: frame %d", time, got)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func startsAnew(codec track.Codec, b []byte) bool {
 	switch codec {
 	case track.MJPEG, track.ProRes:
 		return true
-	case track.MSMPEG4: // picture type, two bits
+	case track.MSMPEG4, track.MSMPEG4v2: // picture type, two bits
 		return b[0]>>6 == 0
 	case track.VP8:
 		return b[0]&1 == 0

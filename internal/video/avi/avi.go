@@ -19,7 +19,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
+	"time"
 
 	"tutela"
 	"tutela/internal/video/track"
@@ -200,8 +202,16 @@ func (m *Movie) stream(list chunk) error {
 	m.id, m.super = fmt.Sprintf("%02d", number), super
 	m.scale, m.rate = int64(binary.LittleEndian.Uint32(h[20:])), int64(binary.LittleEndian.Uint32(h[24:]))
 	m.first = int64(binary.LittleEndian.Uint32(h[28:]))
-	m.told.Duration = track.Ticks(int64(binary.LittleEndian.Uint32(h[32:]))*m.scale, m.rate)
+	m.told.Duration = m.lasts(int64(binary.LittleEndian.Uint32(h[32:])))
 	return m.format(format, string(h[4:8]))
+}
+
+// lasts is how long so many frames last; 0 beyond what can be counted.
+func (m *Movie) lasts(frames int64) time.Duration {
+	if m.scale > 0 && frames > math.MaxInt64/m.scale {
+		return 0
+	}
+	return track.Ticks(frames*m.scale, m.rate)
 }
 
 // format reads the description of the pictures, a BITMAPINFOHEADER.
@@ -223,7 +233,7 @@ func (m *Movie) format(c chunk, handler string) error {
 	height := int64(int32(binary.LittleEndian.Uint32(b[8:]))) // negative where the picture is stored from the top
 	m.told.Height = int(max(height, -height))
 	m.told.Config = b[40:]
-	if four := string(b[16:20]); track.FourCC(four) != track.Unknown || m.told.Codec == track.Unknown {
+	if four := string(b[16:20]); track.FourCC(four) != track.Unknown || m.told.Codec == track.Unknown && b[16] >= ' ' {
 		m.name(four)
 	}
 	return nil
@@ -297,7 +307,7 @@ func (w *walk) tick(offset, size int64, key bool) error {
 			return err
 		}
 	}
-	at := track.Ticks((w.first+number)*w.scale, w.rate)
+	at := w.lasts(w.first + number)
 	if !key || !w.picker.Wants(at) {
 		return nil
 	}

@@ -251,7 +251,7 @@ func TestNothingOfUse(t *testing.T) {
 
 func TestEveryLength(t *testing.T) {
 	for _, data := range [][]byte{large(), drawn(t, "part2.avi")} {
-		for n := 0; n < len(data); n += 7 {
+		for n := 0; n < len(data); n += 23 {
 			tracktest.Hostile(t, Open, data[:n])
 		}
 	}

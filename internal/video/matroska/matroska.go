@@ -74,7 +74,7 @@ func Open(src io.ReaderAt, size int64) (*Movie, error) {
 	if m.number == 0 {
 		return nil, fmt.Errorf("%w: no track of pictures", track.ErrFormat)
 	}
-	m.told.Duration = m.ticks(m.length)
+	m.told.Duration = max(m.ticks(m.length), 0)
 	return m, nil
 }
 

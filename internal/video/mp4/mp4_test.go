@@ -180,7 +180,7 @@ func TestEveryLength(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for n := 0; n < len(data); n += 7 {
+		for n := 0; n < len(data); n += 23 {
 			tracktest.Hostile(t, Open, data[:n])
 		}
 	}

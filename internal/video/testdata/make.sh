@@ -3,7 +3,7 @@
 # ffmpeg 5.1 of Debian 12; other versions write other bytes.
 set -euo pipefail
 cd "$(dirname "$0")"
-ff() { ffmpeg -nostdin -v error -y -bitexact -fflags +bitexact -flags +bitexact "$@"; }
+ff() { ffmpeg -nostdin -v error -y "${@:1:$#-1}" -bitexact -fflags +bitexact -flags +bitexact "${@: -1}"; }
 drawn="mandelbrot=size=160x120:rate=10:end_scale=0.01,format=yuv420p"
 moving="testsrc2=size=160x120:rate=10,format=yuv420p"
 h264="-c:v libx264 -preset slow -crf 38 -g 12 -x264-params threads=1:no-info=1"
@@ -20,6 +20,7 @@ ff -f lavfi -i "$moving" -t 2 -c:v mjpeg -q:v 20 -pix_fmt yuvj420p jpeg.mov
 ff -f lavfi -i "$drawn" -t 3 -vf scale=176:144 -c:v h263 -q:v 20 -g 10 h263.3gp
 
 ff -i end.mp4 -c copy cues.mkv
+ff -f lavfi -i "$moving" -t 5 -c:v libx264 -preset slow -crf 40 -x264-params threads=1:no-info=1:keyint=11:min-keyint=11:open-gop=1:bframes=3:scenecut=0 open.mkv
 ff -f lavfi -i "$drawn" -t 4 -c:v libvpx -crf 50 -b:v 60k -g 12 -threads 1 vp8.webm
 ff -f lavfi -i "$drawn" -t 4 -c:v libvpx-vp9 -crf 55 -b:v 0 -g 12 -threads 1 vp9.webm
 ff -i vp9.webm -c copy -live 1 -cluster_time_limit 900 live.webm

@@ -27,20 +27,21 @@ type Codec string
 
 // The codings that are told apart, by the names that decoders give them.
 const (
-	Unknown Codec = ""
-	H264    Codec = "h264"
-	HEVC    Codec = "hevc"
-	VP8     Codec = "vp8"
-	VP9     Codec = "vp9"
-	AV1     Codec = "av1"
-	MPEG1   Codec = "mpeg1video"
-	MPEG2   Codec = "mpeg2video"
-	MPEG4   Codec = "mpeg4" // part 2: DivX, Xvid
-	MSMPEG4 Codec = "msmpeg4"
-	H263    Codec = "h263"
-	FLV1    Codec = "flv1"
-	ProRes  Codec = "prores"
-	MJPEG   Codec = "mjpeg"
+	Unknown   Codec = ""
+	H264      Codec = "h264"
+	HEVC      Codec = "hevc"
+	VP8       Codec = "vp8"
+	VP9       Codec = "vp9"
+	AV1       Codec = "av1"
+	MPEG1     Codec = "mpeg1video"
+	MPEG2     Codec = "mpeg2video"
+	MPEG4     Codec = "mpeg4" // part 2: DivX, Xvid
+	MSMPEG4   Codec = "msmpeg4"
+	MSMPEG4v2 Codec = "msmpeg4v2"
+	H263      Codec = "h263"
+	FLV1      Codec = "flv1"
+	ProRes    Codec = "prores"
+	MJPEG     Codec = "mjpeg"
 )
 
 // Track is the first track of pictures in a container, as the container tells of
