@@ -177,10 +177,22 @@ type item struct {
 	Modified *string     `json:"modified"`
 	PDQ      *string     `json:"pdq,omitempty"`
 	Quality  *int        `json:"pdq_quality,omitempty"`
+	Scale    int         `json:"pdq_scale,omitempty"` // 0, and absent, for an exact hash
+	Video    *videoLine  `json:"video,omitempty"`
 	Distance *int        `json:"near_distance,omitempty"`
 	Matches  []matchLine `json:"matches"`
 	Findings []string    `json:"findings"`
 	Leaf     uint64      `json:"leaf"`
+}
+
+type videoLine struct {
+	Container string  `json:"container"`
+	Codec     string  `json:"codec"`
+	Width     int     `json:"width"`
+	Height    int     `json:"height"`
+	Seconds   float64 `json:"seconds"` // 0 where the container does not tell
+	Decoder   string  `json:"decoder"` // "" if nothing was decoded
+	Frames    int     `json:"frames"`  // that were hashed and can be matched
 }
 
 type matchLine struct {
@@ -225,7 +237,10 @@ func itemLine(h *catalog.Hit, near bool) any {
 	}
 	if p := r.Picture; p != nil {
 		hash := p.PDQ.String()
-		line.PDQ, line.Quality = &hash, &p.Quality
+		line.PDQ, line.Quality, line.Scale = &hash, &p.Quality, p.Scale
+	}
+	if v := r.Video; v != nil {
+		line.Video = &videoLine{v.Container, v.Codec, v.Width, v.Height, v.Duration.Seconds(), v.Decoder, len(v.Frames)}
 	}
 	if near {
 		line.Distance = &h.Distance

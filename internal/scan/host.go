@@ -27,10 +27,11 @@ type Host interface {
 }
 
 // Thumbnails keeps small pictures by the content they are of. It must be safe
-// for concurrent use.
+// for concurrent use. What Put was given must be durable once Sync returns nil.
 type Thumbnails interface {
 	Has(content tutela.SHA256) bool
 	Put(content tutela.SHA256, jpeg []byte) error
+	Sync() error
 }
 
 // here reads in this process.

@@ -36,6 +36,7 @@ type journal struct {
 	records *ledger.Tree
 	matches *matching
 	follow  *follower
+	thumbs  *thumbs
 
 	batch    int // records that are committed together
 	state    state
@@ -93,6 +94,7 @@ func (j *journal) commit() error {
 	if err != nil {
 		return err
 	}
+	j.thumbs.sync()
 	first := j.records.Size() - uint64(len(j.pending))
 	if err := j.records.Commit(cursor); err != nil {
 		return fmt.Errorf("commit the records: %w", err)

@@ -22,14 +22,14 @@ func (r *reading) look(ctx context.Context, rec *tutela.Record) {
 		notDecoded(rec, err)
 		return
 	}
-	view, err := r.o.host.Look(ctx, data, picture.Ask{Variants: true, Thumbnail: r.o.wantsThumbnail(rec)})
+	view, err := r.o.host.Look(ctx, data, picture.Ask{Variants: true, Thumbnail: r.o.thumbs.wants(rec)})
 	if err != nil {
 		notDecoded(rec, err)
 		return
 	}
 	rec.Picture = &view.Perceptual
 	rec.Findings = append(slices.Clip(rec.Findings), view.Findings...)
-	r.o.keepThumbnail(rec, view.Thumbnail)
+	r.o.thumbs.keep(rec, view.Thumbnail)
 	r.confirm(ctx, rec, data)
 }
 
@@ -70,7 +70,7 @@ func (r *reading) watch(ctx context.Context, rec *tutela.Record) {
 	}
 	rec.Video = &view.Video
 	rec.Findings = append(slices.Clip(rec.Findings), view.Findings...)
-	r.o.keepThumbnail(rec, view.Strip)
+	r.o.thumbs.keep(rec, view.Strip)
 }
 
 // notDecoded says why a picture or video has no hash.
@@ -80,21 +80,6 @@ func notDecoded(rec *tutela.Record, err error) {
 		return
 	}
 	find(rec, tutela.FindingNotDecoded, err)
-}
-
-func (o *observer) wantsThumbnail(rec *tutela.Record) bool {
-	return o.thumbs != nil && !o.thumbs.Has(rec.Digests.SHA256)
-}
-
-// keepThumbnail keeps a small picture, if one was made. It is derived and can be
-// made again: that it cannot be kept is told in the summary, and stops nothing.
-func (o *observer) keepThumbnail(rec *tutela.Record, jpeg []byte) {
-	if o.thumbs == nil || len(jpeg) == 0 {
-		return
-	}
-	if err := o.thumbs.Put(rec.Digests.SHA256, jpeg); err != nil {
-		o.notKept.CompareAndSwap(nil, &err)
-	}
 }
 
 // pictureBytes bounds what one picture file may take in memory.

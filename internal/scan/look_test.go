@@ -94,6 +94,7 @@ func (k *kept) Put(sum tutela.SHA256, jpeg []byte) error {
 	k.Store(sum, string(jpeg))
 	return nil
 }
+func (k *kept) Sync() error { return nil }
 
 // A match that is reported rests on the exact hash, whatever the quick one was;
 // where that cannot be made, the match stands and is not confirmed. The records

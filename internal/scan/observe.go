@@ -31,19 +31,18 @@ type observer struct {
 	host     Host
 	sets     Matcher // nil where nothing is matched
 	certain  *certain
-	thumbs   Thumbnails
+	thumbs   *thumbs
 	options  archive.Options
 	spool    *spool
 	kept     atomic.Int64
 	progress *progress
-	notKept  atomic.Pointer[error] // why the first thumbnail was not kept
 }
 
 // newObserver makes an observer for a job. What it is certain of about pictures
 // goes to a match run through certain, nil where there is none.
-func newObserver(job *Job, p *progress, certain *certain) *observer {
+func newObserver(job *Job, p *progress, certain *certain, thumbs *thumbs) *observer {
 	o := &observer{
-		profile: job.profile(), host: job.Host, sets: job.Sets, certain: certain, thumbs: job.Thumbs,
+		profile: job.profile(), host: job.Host, sets: job.Sets, certain: certain, thumbs: thumbs,
 		spool: &spool{dir: job.SpoolDir}, progress: p,
 	}
 	if o.host == nil {

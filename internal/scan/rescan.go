@@ -52,7 +52,7 @@ func Rescan(ctx context.Context, grant authority.Grant, job Job, differ func(Dif
 	next, stop := iter.Pull2(records.Records(0))
 	defer stop()
 	c := &comparison{next: next, differ: differ, recorded: waiting{}, reread: waiting{}}
-	o := newObserver(&job, &job.Watch.progress, nil)
+	o := newObserver(&job, &job.Watch.progress, nil, new(thumbs))
 	if err := observe(ctx, job.Evidence, o, job.workers(), Cursor{}, c.take); err != nil {
 		return c.leaf, ended(ctx, err)
 	}

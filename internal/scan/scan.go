@@ -96,12 +96,12 @@ func Run(ctx context.Context, grant authority.Grant, job Job) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	notKept, err := s.read(ctx)
+	err = s.read(ctx)
 	if err := errors.Join(ended(ctx, err), s.close()); err != nil {
 		return Summary{}, err
 	}
 	sum, err := s.seal(ctx)
-	sum.NotKept = notKept
+	sum.NotKept = s.journal.thumbs.err()
 	return sum, err
 }
 
@@ -123,6 +123,7 @@ func begin(ctx context.Context, grant authority.Grant, job Job) (*scan, error) {
 	s := &scan{job: job, grant: grant, journal: &journal{
 		ctx: ctx, grant: grant, desk: job.Desk, id: job.ID, records: records,
 		batch: cmp.Or(job.batch, commitRecords), last: time.Now(), interim: time.Now(), interimN: records.Size(), progress: &job.Watch.progress,
+		thumbs: &thumbs{store: job.Thumbs},
 	}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -182,16 +183,13 @@ func openRun(desk Desk, id catalog.ScanID, sets Matcher) (run int, m *matching, 
 }
 
 // read walks the evidence and takes every record.
-func (s *scan) read(ctx context.Context) (notKept, err error) {
+func (s *scan) read(ctx context.Context) error {
 	j := s.journal
-	o := newObserver(&s.job, j.progress, j.matches.certain)
+	o := newObserver(&s.job, j.progress, j.matches.certain, j.thumbs)
 	if err := observe(ctx, s.job.Evidence, o, s.job.workers(), j.state.Cursor, j.take); err != nil {
-		return nil, err
+		return err
 	}
-	if lost := o.notKept.Load(); lost != nil {
-		notKept = *lost
-	}
-	return notKept, j.commit()
+	return j.commit()
 }
 
 func (j Job) profile() Profile {
