@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -52,7 +51,11 @@ type answers struct {
 	out  *bufio.Writer
 	json bool
 	said map[tutela.Match]string // without the row: rows of a set are many, what is said of them is not
-	buf  []byte
+	last tutela.Match
+	what string // is said of last
+
+	found []answer
+	buf   []byte
 }
 
 // askedTogether is how many lines of a list are looked up at once.
@@ -98,8 +101,9 @@ type answer struct {
 // give looks values up and writes an answer for each, in their order. where
 // stands before what is wrong with one.
 func (s *answers) give(sets *hashset.Sets, values []string, where string) error {
-	var found []answer
+	found := s.found[:0]
 	err := sets.LookupAll(values, func(value int, m tutela.Match) { found = append(found, answer{value, m}) })
+	s.found = found
 	var wrong *hashset.ValueError
 	if errors.As(err, &wrong) {
 		return misuse("%s%s: %v", where, values[wrong.Index], wrong)
@@ -107,32 +111,51 @@ func (s *answers) give(sets *hashset.Sets, values []string, where string) error 
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(found, func(a, b answer) int { return a.value - b.value })
+	order := inOrder(found, len(values))
 	for i, value := range values {
 		n := 0
-		for n < len(found) && found[n].value == i {
+		for n < len(order) && found[order[n]].value == i {
 			n++
 		}
-		if err := s.write(value, found[:n]); err != nil {
+		if err := s.write(value, found, order[:n]); err != nil {
 			return err
 		}
-		found = found[n:]
+		order = order[n:]
 	}
 	return nil
 }
 
+// inOrder sorts answers by the values that they are to, by counting: they are
+// large, and a list has millions.
+func inOrder(found []answer, values int) []int32 {
+	ends := make([]int32, values+1)
+	for i := range found {
+		ends[found[i].value+1]++
+	}
+	for i := range values {
+		ends[i+1] += ends[i]
+	}
+	order := make([]int32, len(found))
+	for i := range found {
+		at := &ends[found[i].value]
+		order[*at] = int32(i)
+		*at++
+	}
+	return order
+}
+
 // write writes one answer by hand: a digest needs no quoting, and lists are long.
-func (s *answers) write(value string, found []answer) error {
+func (s *answers) write(value string, found []answer, which []int32) error {
 	b := s.buf[:0]
-	if !s.json && len(found) == 0 {
+	if !s.json && len(which) == 0 {
 		b = append(append(b, value...), ": not in any set\n"...)
 	}
 	if s.json {
 		b = append(append(b, `{"message_type":"lookup","value":"`...), value...)
-		b = append(strconv.AppendBool(append(b, `","known":`...), len(found) > 0), `,"matches":[`...)
+		b = append(strconv.AppendBool(append(b, `","known":`...), len(which) > 0), `,"matches":[`...)
 	}
-	for i := range found {
-		m := &found[i].match
+	for i, at := range which {
+		m := &found[at].match
 		row := m.Row
 		m.Row = 0
 		said, err := s.say(*m)
@@ -160,6 +183,15 @@ func (s *answers) write(value string, found []answer) error {
 
 // say is what a match says but for its row.
 func (s *answers) say(m tutela.Match) (string, error) {
+	if s.what != "" && m == s.last {
+		return s.what, nil
+	}
+	said, err := s.sayAnew(m)
+	s.last, s.what = m, said
+	return said, err
+}
+
+func (s *answers) sayAnew(m tutela.Match) (string, error) {
 	said, ok := s.said[m]
 	if ok {
 		return said, nil
