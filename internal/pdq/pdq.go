@@ -3,13 +3,18 @@
 //
 // Start with [Grid], which says which pixels of a picture are looked at, fill a
 // [Luma] with their brightness, and call [Hash] or [Dihedral]. [Distance]
-// compares two hashes.
+// compares two hashes. Where only a [Plane] is at hand, which may be reduced, call
+// [Plane.View]: it hashes the picture or a [Cut] of it.
 //
 // Promised: for the same pixels the hash and the quality are bit for bit those
 // of the C++ reference (ThreatExchange, pdq/cpp), on every processor: products
 // are rounded to float32 one by one, so that no compiler fuses them into
 // additions. Not promised: that another decoder, which makes slightly other
 // pixels of the same file, leads to the same hash; a few bits may differ.
+//
+// Views of planes are not promised to be bit for bit those hashes: of full planes
+// a bit or two may differ by rounding, of reduced ones some more ([Plane.Doubt],
+// [Margin]).
 //
 // A hash says that two pictures look alike, never what they show. A picture of
 // low quality has too little detail to be told from others: below 50 its hash

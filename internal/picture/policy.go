@@ -13,8 +13,8 @@ import (
 // against the exact hash: of photographs at 1/8, p99 and most 4 bits; at 1/4, p99
 // and most 4. Of all, drawings and fine patterns too: p99 6, most 8. That is what
 // is left when the doubtful ones are made exactly; without that rule fine patterns
-// are 60 bits off, at any scale. [pdq.Margin] covers it. Of variants that are
-// parts of the picture it covers 95 of 100: they have fewer pixels.
+// are 60 bits off, at any scale. [pdq.Margin] covers it. It does not cover
+// all variants: halves and quarters have fewer pixels, p95 2 to 12 and most 22 bits.
 
 // The shorter side of a picture from which it is read at a scale, in pixels. The
 // hash looks at 512 columns and rows: where fewer than four pixels lie between
