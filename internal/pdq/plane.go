@@ -152,12 +152,16 @@ func newAxis(length, scale int, at []int, n int) axis {
 	inside := insideMean(scale)
 	reach := len(inside[0]) / 2
 	a := make(axis, n)
+	var room [8]float32
+	slab := make([]float32, 0, 4*(len(at)/scale+2*n))
 	for i := range a {
-		first, blur := blurAt(i, n, len(at))
+		first, blur := blurAt(i, n, len(at), room[:0])
 		places := at[first:][:len(blur)]
 		lo := max(slices.Min(places)/scale-reach, 0)
 		hi := min(slices.Max(places)/scale+reach, last)
-		t := taps{lo, make([]float32, hi-lo+1)}
+		var weights []float32
+		slab, weights = cutOff(slab, hi-lo+1)
+		t := taps{lo, weights}
 		for k, w := range blur {
 			for j, part := range inside[places[k]%scale] {
 				place := min(max(places[k]/scale+j-reach, 0), last)
@@ -167,6 +171,14 @@ func newAxis(length, scale int, at []int, n int) axis {
 		a[i] = t
 	}
 	return a
+}
+
+// cutOff takes n zeros from the rest of a slab, or from a new one.
+func cutOff(slab []float32, n int) (rest, taken []float32) {
+	if cap(slab) < n {
+		return slab, make([]float32, n)
+	}
+	return slab[n:n:cap(slab)], slab[:n:n]
 }
 
 // insideMean says how each of the pixels that a mean stands for is read from
@@ -225,12 +237,15 @@ func mirror(x, length int) int {
 
 // blurAt is what flows into one of the n places that are kept of a grid, after
 // the reference's two boxes: how much of each sample from first on.
-func blurAt(i, n, grid int) (first int, weights []float32) {
+func blurAt(i, n, grid int, room []float32) (first int, weights []float32) {
 	w := window(grid)
 	from, to := boxAt(int(int64(2*i+1)*int64(grid)/int64(2*n)), grid, w)
+	weights = room
 	first, _ = boxAt(from, grid, w)
 	_, end := boxAt(to-1, grid, w)
-	weights = make([]float32, end-first)
+	for range end - first {
+		weights = append(weights, 0)
+	}
 	for m := from; m < to; m++ {
 		lo, hi := boxAt(m, grid, w)
 		for k := lo; k < hi; k++ {
