@@ -419,16 +419,19 @@ func compileChange(ctx context.Context, path string, meta Meta, r Reader, prev *
 	}
 	h := newChange(c, prev)
 	defer func() { err = errors.Join(err, h.added.close()) }()
-	before := c.report
+	before, compared := c.report, true
 	if err := h.compare(intent); err != nil {
-		if intent != Replace || prev.Damage() == nil {
+		if intent != Replace || ctx.Err() != nil {
 			return tutela.SetVersion{}, c.report, err
 		}
-		c.report, h.large = before, true
+		c.report, compared, h.large = before, false, true
 	}
 	version, err := c.write(path, meta, h.draft(intent))
 	if err != nil {
 		return tutela.SetVersion{}, c.report, err
+	}
+	if !compared {
+		c.report.Added = c.report.Rows
 	}
 	c.report.Unchanged = c.report.Rows - c.report.Added
 	return version, c.report, nil

@@ -338,3 +338,44 @@ func TestAddAndWithdrawGoOn(t *testing.T) {
 		t.Errorf("sources %+v", src)
 	}
 }
+
+// TestAListReplacesWhatIsDamaged holds that a damaged version can be replaced,
+// and is not gone on from.
+func TestAListReplacesWhatIsDamaged(t *testing.T) {
+	s := store(t)
+	if err := os.Mkdir(filepath.Join(s.dir, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	all := large(4000)
+	importRows(t, s, meta("x", 1, tutela.Alert), all, Replace)
+	path := s.file("x", 1, setSuffix)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[headSize+10] ^= 1 // in the SHA-256 digests
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	prev, err := s.Open("x", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := slice(slices.Clone(all))
+	_, _, err = compileChange(context.Background(), s.file("x", 2, setSuffix), meta("x", 2, tutela.Alert), &r, prev, Add, Work{})
+	if err := errors.Join(prev.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, ErrCorrupt) {
+		t.Errorf("added to a damaged version: error %v, want %v", err, ErrCorrupt)
+	}
+	_, report := importRows(t, s, meta("x", 2, tutela.Alert), all[10:], Replace)
+	set, err := s.Open("x", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	if set.Base() != 0 || set.Rows() != 3990 || report.Added != 3990 {
+		t.Errorf("based on %d, %d rows, report %+v", set.Base(), set.Rows(), report)
+	}
+}
