@@ -26,10 +26,11 @@ type findCommand struct {
 	Name    string `help:"Last part of the path, with * ? and []; upper or lower case." placeholder:"GLOB"`
 	Mime    string `help:"Type by content: image/png, or image/ for all pictures." placeholder:"TYPE"`
 	SHA256  string `name:"sha256" help:"Content with this digest." placeholder:"HEX"`
-	Near    string `help:"Pictures that look like this one, the nearest first: a PDQ hash or a picture file." placeholder:"PDQ|FILE"`
+	Near    string `help:"Pictures, and videos with a frame, that look like this one, the nearest first: a PDQ hash or a picture file." placeholder:"PDQ|FILE"`
 	Radius  int    `help:"With --near: at most so many of 256 bits differ, 0 to 31." default:"31"`
 	Finding string `help:"Items with this finding: encrypted, damaged, unsupported …" placeholder:"CODE"`
 	Scan    int    `help:"With --exhibit: this scan. Default: the newest." placeholder:"N"`
+	Stacks  bool   `help:"Put pictures that look alike into stacks; the largest first."`
 	Limit   int    `help:"At most so many. Default: all." placeholder:"N"`
 }
 
@@ -45,6 +46,10 @@ func (c *findCommand) Run(a *app) error {
 	defer l.Close()
 	if err := c.known(a, l); err != nil {
 		return err
+	}
+	if c.Stacks {
+		query.Limit = 0 // it limits the stacks
+		return printStacks(a, l.Catalog.Find(a.ctx, query), c.Limit)
 	}
 	hits := l.Catalog.Find(a.ctx, query)
 	if query.Near != nil {

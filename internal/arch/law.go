@@ -71,7 +71,7 @@ var law = []room{
 	// what other programs call
 	{name: "match", may: []string{"", "internal/digest", "internal/picture", "internal/video", "internal/confine", "internal/hashset"}},
 	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
-	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/term", "match", "verify"}, network: true},
+	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/stack", "internal/term", "match", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
 }
 

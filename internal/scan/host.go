@@ -74,5 +74,8 @@ func (w *watcher) Frame(f tutela.Frame) error {
 	return nil
 }
 
+// Stream implements [video.Sink].
+func (w *watcher) Stream() error { return nil }
+
 // Packet implements [video.Sink].
 func (w *watcher) Packet(time.Duration, []byte) error { return nil }
