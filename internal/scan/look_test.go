@@ -14,6 +14,7 @@ import (
 
 	"tutela"
 	"tutela/internal/catalog"
+	"tutela/internal/pdq"
 	"tutela/internal/picture"
 	"tutela/internal/video"
 )
@@ -64,8 +65,6 @@ func (s *staged) Look(_ context.Context, data []byte, ask picture.Ask) (picture.
 // plainSets matches as promised: a quick hash within 31 bits and a margin.
 type plainSets struct{ Matcher }
 
-const margin = 4
-
 func (plainSets) Versions() []tutela.SetVersion {
 	return []tutela.SetVersion{{Name: "s", Version: 1, Status: tutela.Alert}}
 }
@@ -76,11 +75,8 @@ func (plainSets) Match(leaf uint64, r *tutela.Record) []tutela.Match {
 	if r.Picture == nil {
 		return nil
 	}
-	d, most := distance(r.Picture.PDQ), 31
-	if r.Picture.Scale != 0 {
-		most += margin
-	}
-	if d > most {
+	d := distance(r.Picture.PDQ)
+	if d > pdq.MaxRadius+pdq.Margin(r.Picture.Scale) {
 		return nil
 	}
 	return []tutela.Match{{Leaf: leaf, Set: "s", Version: 1, Status: tutela.Alert, Kind: tutela.MatchPDQ, Distance: d, Decoder: r.Picture.Decoder, Scale: r.Picture.Scale}}
