@@ -7,8 +7,8 @@
 // A program that uses it calls [Child] first thing in main, and [New] where it
 // begins to read evidence. The [Host] opens volumes ([Host.Volume]), looks
 // through free space ([Host.Carve]), expands archives ([Host.Expand]) and hashes
-// pictures ([Host.Look]), each as the packages do that are named there, and
-// with the same results.
+// pictures ([Host.Look]) and videos ([Host.Video]), each as the packages do that
+// are named there, and with the same results.
 //
 // Promised: a reader that crashes, takes too much memory, or makes no progress
 // for 30 seconds costs its own process. It is tried once more, from behind the

@@ -39,6 +39,7 @@ func (h *Host) Video(ctx context.Context, content io.ReaderAt, size int64) (view
 const (
 	videoTold   = iota + 1 // what the container tells, and whether packets follow
 	videoFrame             // time, hash, quality
+	videoStream            // the next packet is for a decoder that has seen nothing
 	videoPacket            // time of a packet that begins
 	videoPiece             // bytes of it
 	videoEnding            // length, strip, findings
@@ -50,9 +51,14 @@ type watching struct {
 	ctx  context.Context
 	view video.View
 
-	decoder     *videoDecoder
+	coding      string // that the decoder must know; "" if there is none
+	gathered    *video.Gatherer
+	decoder     *videoDecoder // of the stream that is fed
+	deaf        bool          // it takes no more
 	decoderDied *Death
-	times       []time.Duration // of the packets, by their number
+	first       int             // number of the stream's first packet
+	times       []time.Duration // of the packets
+	decoded     int
 }
 
 func (w *watching) run(content io.ReaderAt, size int64) error {
@@ -71,7 +77,8 @@ func (w *watching) run(content io.ReaderAt, size int64) error {
 	if err == nil {
 		err = child.pull(w.ctx, session, w.take)
 	}
-	w.finish()
+	w.endStream()
+	w.conclude()
 	if errors.Is(err, errDecoderGone) {
 		err = nil
 	}
@@ -90,13 +97,19 @@ func (w *watching) take(d *decoder) error {
 		return w.told(d)
 	case videoFrame:
 		w.keep(d.frame())
+	case videoStream:
+		return w.stream()
 	case videoPacket:
 		if len(w.times) >= video.MostFrames {
 			return errGarbled
 		}
 		w.times = append(w.times, time.Duration(d.int()))
 	case videoPiece:
-		return w.decoder.write(d.bytes())
+		piece := d.bytes()
+		if w.decoder == nil {
+			return errGarbled
+		}
+		w.deaf = w.deaf || w.decoder.write(piece) != nil
 	case videoEnding:
 		w.view.Video.Duration = time.Duration(d.int())
 		if strip := d.bytes(); len(strip) > 0 {
@@ -124,16 +137,28 @@ func (w *watching) told(d *decoder) error {
 	case why != "":
 		w.find(tutela.FindingNotDecoded, "video not decoded: "+fmt.Sprintf(why, v.Codec))
 		return nil
-	case !wanted || w.decoder != nil:
+	case !wanted || w.coding != "":
 		return errGarbled
 	}
-	decoder, err := w.h.startVideoDecoder(w.ctx, coding, v.Width, v.Height)
+	w.coding, w.gathered = coding, video.NewGatherer(v.Width, v.Height)
+	v.Decoder = "ffmpeg " + w.h.ffmpegVersion() + " " + coding
+	return nil
+}
+
+// stream ends the stream before and starts a decoder for another.
+func (w *watching) stream() error {
+	if w.coding == "" {
+		return errGarbled
+	}
+	if w.endStream(); w.decoderDied != nil {
+		return errDecoderGone
+	}
+	decoder, err := w.h.startVideoDecoder(w.ctx, w.coding, w.gathered)
 	if err != nil {
 		w.find(tutela.FindingNotDecoded, fmt.Sprintf("video not decoded: start the decoder: %v", err))
 		return errDecoderGone
 	}
-	w.decoder = decoder
-	v.Decoder = decoder.name + " " + coding
+	w.decoder, w.deaf, w.first = decoder, false, len(w.times)
 	return nil
 }
 
@@ -148,34 +173,41 @@ func (w *watching) keep(f tutela.Frame) {
 	}
 }
 
-// finish waits for the last frames of the decoder.
-func (w *watching) finish() {
+// endStream waits for the last frames of the decoder.
+func (w *watching) endStream() {
 	if w.decoder == nil {
 		return
 	}
 	frames, death := w.decoder.finish()
-	had := make([]bool, len(w.times))
-	count := 0
+	w.decoder, w.decoderDied = nil, death
+	times := w.times[w.first:]
+	had := make([]bool, len(times))
 	for _, f := range frames {
-		if f.number < 0 || f.number >= int64(len(w.times)) || had[f.number] {
+		if f.number < 0 || f.number >= int64(len(times)) || had[f.number] {
 			continue
 		}
 		had[f.number] = true
-		count++
-		w.keep(tutela.Frame{At: w.times[f.number], PDQ: f.hash, Quality: f.quality})
+		w.decoded++
+		w.keep(tutela.Frame{At: times[f.number], PDQ: f.hash, Quality: f.quality})
 	}
-	w.view.Strip = w.decoder.gathered.Strip()
-	w.decoderDied = death
-	switch {
+}
+
+// conclude says what came of the decoding.
+func (w *watching) conclude() {
+	if w.coding == "" {
+		return
+	}
+	w.view.Strip = w.gathered.Strip()
+	switch left := len(w.times) - w.decoded; {
 	case w.ctx.Err() != nil:
-	case death != nil:
-		w.find(death.Code, death.Cause)
-	case count == 0 && len(w.times) > 0:
-		w.find(tutela.FindingNotDecoded, "video not decoded: "+w.decoder.name+" made nothing of its frames")
-	case count < len(w.times):
-		w.find(tutela.FindingNotDecoded, fmt.Sprintf("%d of %d frames could not be decoded", len(w.times)-count, len(w.times)))
+	case w.decoderDied != nil:
+		w.find(w.decoderDied.Code, w.decoderDied.Cause)
+	case left > 0 && w.decoded == 0:
+		w.find(tutela.FindingNotDecoded, "video not decoded: "+w.view.Video.Decoder+" made nothing of its frames")
+	case left > 0:
+		w.find(tutela.FindingNotDecoded, fmt.Sprintf("%d of %d frames could not be decoded", left, len(w.times)))
 	}
-	if count == 0 {
+	if w.decoded == 0 {
 		w.view.Video.Decoder = ""
 	}
 }

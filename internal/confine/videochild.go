@@ -47,6 +47,8 @@ func (s videoSink) Frame(f tutela.Frame) error {
 	return s.emit(appendBytes(b, f.PDQ[:]))
 }
 
+func (s videoSink) Stream() error { return s.emit(appendInt(nil, videoStream)) }
+
 func (s videoSink) Packet(at time.Duration, p []byte) error {
 	if err := s.emit(appendInt(appendInt(nil, videoPacket), at)); err != nil {
 		return err

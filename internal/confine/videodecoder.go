@@ -90,7 +90,6 @@ func shortVersion(v string) string {
 // videoDecoder is a running ffmpeg. It is given a stream of key frames
 // (video.Feed) and gives back pixels, and in a second pipe their numbers.
 type videoDecoder struct {
-	name     string
 	cmd      *exec.Cmd
 	in       io.WriteCloser
 	said     *tail
@@ -116,8 +115,8 @@ type decodedFrame struct {
 // decoderArguments are those of ffmpeg. It may read a pipe of one format only,
 // one that we write; it knows no file. The tee gives the pixels to one pipe, and
 // to another a line for each frame that says which it is.
-func decoderArguments(version, coding string, width, height int) []string {
-	w, h := video.RawSize(width, height)
+func decoderArguments(version, coding string, gathered *video.Gatherer) []string {
+	w, h := gathered.RawSize()
 	a := []string{
 		"ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error",
 		"-protocol_whitelist", "pipe", "-f", "ivf", "-probesize", "32", "-analyzeduration", "0",
@@ -145,13 +144,13 @@ func passthrough(version string) string {
 	return "-fps_mode"
 }
 
-func (h *Host) startVideoDecoder(ctx context.Context, coding string, width, height int) (*videoDecoder, error) {
+func (h *Host) startVideoDecoder(ctx context.Context, coding string, gathered *video.Gatherer) (*videoDecoder, error) {
 	version := h.ffmpegVersion()
 	d := &videoDecoder{
-		name: "ffmpeg " + version, said: &tail{}, gathered: video.NewGatherer(width, height),
+		said: &tail{}, gathered: gathered,
 		patience: h.patience, over: make(chan struct{}), ended: make(chan struct{}),
 	}
-	d.cmd = exec.CommandContext(ctx, h.program, append([]string{h.ffmpeg.path}, decoderArguments(version, coding, width, height)...)...)
+	d.cmd = exec.CommandContext(ctx, h.program, append([]string{h.ffmpeg.path}, decoderArguments(version, coding, gathered)...)...)
 	d.cmd.Env = []string{childVariable + "=" + decoderChild, "GOTRACEBACK=single"}
 	d.cmd.Stderr = d.said
 	detach(d.cmd)
@@ -188,9 +187,6 @@ func (d *videoDecoder) progress() { d.moved.Store(time.Now().UnixNano()) }
 
 // write gives ffmpeg a piece of the stream.
 func (d *videoDecoder) write(b []byte) error {
-	if d == nil {
-		return errGarbled
-	}
 	d.waiting.Store(true)
 	defer d.waiting.Store(false)
 	d.progress()
@@ -207,7 +203,7 @@ func (d *videoDecoder) read(pixels io.Reader, lines *os.File) {
 	defer lines.Close()
 	numbers := &frameNumbers{lines: bufio.NewScanner(lines), unit: 1}
 	frame := make([]byte, d.gathered.FrameBytes())
-	for range 2 * video.MostFrames {
+	for range video.MostFrames {
 		if _, err := io.ReadFull(pixels, frame); err != nil {
 			return
 		}
@@ -227,7 +223,7 @@ type frameNumbers struct {
 	unit  int64 // of the times in it, in those of the feed
 }
 
-// next is the number of the next frame, -1 where what came back is none.
+// next is the number of the next frame in its stream, below 0 where it is not told.
 func (f *frameNumbers) next() int64 {
 	for f.lines.Scan() {
 		line := f.lines.Text()
@@ -241,7 +237,7 @@ func (f *frameNumbers) next() int64 {
 		if n, _ := fmt.Sscanf(line, "%d,%d,%d", &stream, &dts, &pts); n < 3 {
 			return -1
 		}
-		return video.FeedNumber(pts * f.unit)
+		return pts * f.unit
 	}
 	return -1
 }

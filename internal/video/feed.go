@@ -16,8 +16,7 @@ import (
 //
 // Decoders put pictures in order by counters that run on from one picture to the
 // next, and key frames that were cut out of their surroundings do not fit. Most
-// of H.264 and HEVC reset them (IDR); before one that does not, the first that did
-// is given once more, under a number of no frame.
+// of H.264 and HEVC reset them (IDR); with one that does not, a new stream begins.
 type Feed struct {
 	codec         track.Codec
 	fourCC        string
@@ -25,7 +24,6 @@ type Feed struct {
 	before        []byte // goes before every frame
 	lengths       int    // bytes of the length before each unit of a frame; 0 if start codes stand there
 	number        int64
-	anew          []byte // the first picture that begins anew, ready for the decoder
 }
 
 // NewFeed makes the feed of a track, nil where no decoder could take it.
@@ -54,36 +52,17 @@ var ivfNames = map[track.Codec]string{
 	track.ProRes: "apcn",
 }
 
-// Packet is the next frame of the stream; before the first stands its head.
-func (f *Feed) Packet(frame []byte) []byte {
-	var b []byte
-	if f.number == 0 {
-		b = f.head()
-	}
+// Packet is the next frame. Where it begins a stream it has the stream's head, and
+// is frame 0 of it.
+func (f *Feed) Packet(frame []byte) (b []byte, begins bool) {
 	units := f.units(frame)
-	switch anew := f.beginsAnew(units); {
-	case anew && f.anew == nil:
-		f.anew = units
-	case !anew && f.anew != nil:
-		b = appendIVF(b, f.number*feedStep-feedStep/2, f.anew)
+	if f.number == 0 || !f.beginsAnew(units) {
+		f.number, b = 0, f.head()
 	}
-	b = appendIVF(b, f.number*feedStep, units)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(units)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(f.number))
 	f.number++
-	return b
-}
-
-// feedStep is how far the times of frames lie apart. A picture that was given once
-// more lies halfway; where a decoder shows it behind its frame, ffmpeg gives it the
-// next free time, and there must be one.
-const feedStep = 4
-
-// FeedNumber is the number of the frame that came back under a time of the
-// stream, -1 for what is no frame.
-func FeedNumber(time int64) int64 {
-	if time < 0 || time%feedStep != 0 {
-		return -1
-	}
-	return time / feedStep
+	return append(b, units...), f.number == 1
 }
 
 // units are a frame as a decoder takes it.
@@ -124,14 +103,8 @@ func (f *Feed) slice(c byte) (slice, anew bool) {
 	return kind < 32, kind == 19 || kind == 20
 }
 
-// appendIVF writes a packet under a time.
-func appendIVF(b []byte, time int64, packet []byte) []byte {
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(packet)))
-	return append(binary.LittleEndian.AppendUint64(b, uint64(time)), packet...)
-}
-
-// FeedRate is how many units of time a second of the stream pretends to have, so that the
-// times of what comes back can be counted; see [FeedNumber].
+// FeedRate is how many frames a second a stream pretends to have, so that the times
+// of what comes back are the numbers of its frames.
 const FeedRate = 25
 
 func (f *Feed) head() []byte {

@@ -98,16 +98,6 @@ func rgb(y, cb, cr uint8) (r, g, b uint8) {
 
 func clip(v int) uint8 { return uint8(min(max(v>>16, 0), 255)) }
 
-// RawSize is the size in pixels at which a decoder has to give frames of a video,
-// so that their hash is that of the frame in full: as it is where neither side is
-// longer than 512, else 512×512, taken at equal steps, the shape not kept.
-func RawSize(width, height int) (w, h int) {
-	if width < 1 || height < 1 || width > 512 || height > 512 {
-		return 512, 512
-	}
-	return width, height
-}
-
 // Gatherer makes hashes and a strip of the frames that a decoder gives back. It
 // is not safe for concurrent use.
 type Gatherer struct {
@@ -117,17 +107,25 @@ type Gatherer struct {
 
 // NewGatherer makes one for a video of the size that its container tells.
 func NewGatherer(width, height int) *Gatherer {
-	w, h := RawSize(width, height)
 	if width < 1 || height < 1 {
-		width, height = w, h
+		width, height = 512, 512
 	}
-	return &Gatherer{raw: image.Pt(w, h), full: image.Pt(width, height)}
+	full, raw := image.Pt(width, height), image.Pt(width, height)
+	if width > 512 || height > 512 {
+		raw = image.Pt(512, 512)
+	}
+	return &Gatherer{raw: raw, full: full}
 }
+
+// RawSize is the size in pixels at which a decoder has to give frames, so that
+// their hash is that of the frame in full: as it is where neither side is longer
+// than 512, else 512×512, taken at equal steps, the shape not kept.
+func (g *Gatherer) RawSize() (width, height int) { return g.raw.X, g.raw.Y }
 
 // FrameBytes is how long a frame is that Add takes.
 func (g *Gatherer) FrameBytes() int { return g.raw.X * g.raw.Y * 3 }
 
-// Add takes a frame at [RawSize], red, green and blue in a byte each, and gives
+// Add takes a frame at RawSize, red, green and blue in a byte each, and gives
 // its hash.
 func (g *Gatherer) Add(pixels []byte) (hash tutela.PDQ, quality int) {
 	l := &pdq.Luma{Width: g.raw.X, Height: g.raw.Y, Pix: make([]float32, g.raw.X*g.raw.Y)}

@@ -16,7 +16,7 @@ import (
 func IsVideo(mime string) bool {
 	switch mime {
 	case "video/mp4", "video/quicktime", "video/3gpp", "video/3gpp2", "video/x-m4v",
-		"video/x-matroska", "video/webm", "video/x-msvideo":
+		"video/matroska", "video/x-matroska", "video/webm", "video/x-msvideo":
 		return true
 	}
 	return false

@@ -56,9 +56,11 @@ type Sink interface {
 	Told(v tutela.Video, coding string, packets bool) error
 	// Frame is a frame that was hashed here.
 	Frame(tutela.Frame) error
-	// Packet is a frame for a decoder, in the form that Feed gives it. The first
-	// begins with the head of the stream. The bytes are the sink's until it
-	// returns.
+	// Stream says that the next packet begins a stream, for a decoder that has
+	// seen nothing before.
+	Stream() error
+	// Packet is a frame for a decoder, in the form that Feed gives it. The bytes
+	// are the sink's until it returns.
 	Packet(at time.Duration, b []byte) error
 }
 
@@ -196,5 +198,11 @@ func (s *scan) hash(at time.Duration, frame []byte) error {
 
 // hand gives a frame to the sink as a decoder takes it.
 func (s *scan) hand(at time.Duration, frame []byte) error {
-	return s.sink.Packet(at, s.feed.Packet(frame))
+	packet, begins := s.feed.Packet(frame)
+	if begins {
+		if err := s.sink.Stream(); err != nil {
+			return err
+		}
+	}
+	return s.sink.Packet(at, packet)
 }

@@ -29,6 +29,7 @@ type notebook struct {
 	frames  []tutela.Frame
 	times   []time.Duration
 	stream  []byte
+	streams int
 }
 
 func (n *notebook) Told(v tutela.Video, coding string, packets bool) error {
@@ -38,6 +39,11 @@ func (n *notebook) Told(v tutela.Video, coding string, packets bool) error {
 
 func (n *notebook) Frame(f tutela.Frame) error {
 	n.frames = append(n.frames, f)
+	return nil
+}
+
+func (n *notebook) Stream() error {
+	n.streams++
 	return nil
 }
 
@@ -170,7 +176,7 @@ func TestErrorOfSinkEndsScan(t *testing.T) {
 func TestFeedByHand(t *testing.T) {
 	avc := []byte{1, 0x42, 0, 30, 0xfd, 0xe1, 0, 3, 0x67, 1, 2, 1, 0, 2, 0x68, 9}
 	f := NewFeed(track.Track{Codec: track.H264, Width: 64, Height: 48, Config: avc})
-	got := f.Packet([]byte{0, 2, 0x65, 7, 0, 1, 0x06, 0, 9, 1}) // lengths of two bytes; the last unit is cut off
+	got, _ := f.Packet([]byte{0, 2, 0x65, 7, 0, 1, 0x06, 0, 9, 1}) // lengths of two bytes; the last unit is cut off
 	want := "DKIF\x00\x00\x20\x00H264\x40\x00\x30\x00\x19\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
 		"\x1f\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
 		"\x00\x00\x00\x01\x67\x01\x02\x00\x00\x00\x01\x68\x09\x00\x00\x00\x01\x65\x07\x00\x00\x00\x01\x06\x00\x00\x00\x01\x01"
@@ -179,7 +185,7 @@ func TestFeedByHand(t *testing.T) {
 		t.Errorf("got\n%q, want\n%q", got, want)
 	}
 	// Start codes stay; the second packet has a number and no head.
-	if got := f.Packet([]byte{0, 0, 1, 0x65}); !bytes.HasPrefix(got, []byte{17, 0, 0, 0, 4, 0}) || !bytes.HasSuffix(got, []byte{9, 0, 0, 1, 0x65}) {
+	if got, begins := f.Packet([]byte{0, 0, 1, 0x65}); begins || !bytes.HasPrefix(got, []byte{17, 0, 0, 0, 1, 0}) || !bytes.HasSuffix(got, []byte{9, 0, 0, 1, 0x65}) {
 		t.Errorf("%x", got)
 	}
 	if NewFeed(track.Track{Codec: track.Unknown}) != nil || NewFeed(track.Track{Codec: track.MJPEG}) != nil {
@@ -191,31 +197,33 @@ func TestFeedByHand(t *testing.T) {
 	}
 }
 
-// A key frame of H.264 that does not begin anew follows one that does.
+// With a key frame of H.264 or HEVC that does not reset the decoder begins a new
+// stream.
 func TestFeedOfOpenGroups(t *testing.T) {
-	f := NewFeed(track.Track{Codec: track.H264})
-	anew, open := []byte{0, 0, 1, 0x65, 1}, []byte{0, 0, 1, 0x06, 5, 0, 0, 1, 0x41, 2}
-	packet := func(time byte, b []byte) []byte {
-		return append([]byte{byte(len(b)), 0, 0, 0, time, 0, 0, 0, 0, 0, 0, 0}, b...)
+	avc := [][]byte{{0, 0, 1, 0x65, 1}, {0, 0, 1, 0x65, 1}, {0, 0, 1, 0x06, 5, 0, 0, 1, 0x41, 2}, {0, 0, 1, 0x67, 1, 0, 0, 1, 0x65, 1}, {0, 0, 1, 0x61, 1}}
+	hevc := [][]byte{{0, 0, 1, 0x28, 1}, {0, 0, 1, 0x26, 1}, {0, 0, 1, 0x4e, 1, 0, 0, 1, 0x2a, 1}, {0, 0, 1, 0x28, 1}, {0, 0, 1, 0x2a, 1}}
+	for codec, frames := range map[track.Codec][][]byte{track.H264: avc, track.HEVC: hevc} {
+		f := NewFeed(track.Track{Codec: codec})
+		for i, want := range []struct {
+			begins bool
+			number byte
+		}{{true, 0}, {false, 1}, {true, 0}, {false, 1}, {true, 0}} {
+			got, begins := f.Packet(frames[i])
+			if begins != want.begins || bytes.HasPrefix(got, []byte("DKIF")) != begins {
+				t.Fatalf("%s %d: begins a stream: %v", codec, i, begins)
+			}
+			if begins {
+				got = got[32:]
+			}
+			if got[4] != want.number || !bytes.Equal(got[12:], frames[i]) {
+				t.Errorf("%s %d: %x", codec, i, got)
+			}
+		}
 	}
-	for i, c := range []struct{ frame, want []byte }{
-		{anew, packet(0, anew)},
-		{anew, packet(4, anew)},
-		{open, append(packet(6, anew), packet(8, open)...)},
-		{anew, packet(12, anew)},
-	} {
-		got := f.Packet(c.frame)
-		if i == 0 {
-			got = got[32:]
-		}
-		if !bytes.Equal(got, c.want) {
-			t.Errorf("frame %d: %x, want %x", i, got, c.want)
-		}
-	}
-	for time, want := range map[int64]int64{-1: -1, 0: 0, 6: -1, 8: 2, 9: -1} {
-		if got := FeedNumber(time); got != want {
-			t.Errorf("time %d: frame %d", time, got)
-		}
+	vp9 := NewFeed(track.Track{Codec: track.VP9})
+	vp9.Packet([]byte{1})
+	if _, begins := vp9.Packet([]byte{1}); begins {
+		t.Error("VP9 begins a stream with every frame")
 	}
 }
 
