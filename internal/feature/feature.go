@@ -10,8 +10,9 @@
 // Promised: two pictures match only if at least MinInliers places agree on one
 // and the same plane map between them, nearly a similarity, and if these are at
 // least MinShare of the places, and lie over MinSpread of the area, that both
-// pictures should show under that map. A mirrored picture is found as well. The
-// same pixels lead to the same answer on one kind of processor.
+// pictures should show under that map; a smaller share is enough if they are
+// many. A mirrored picture is found as well. The same pixels lead to the same
+// answer on one kind of processor.
 //
 // Not promised: that a match is the same picture. Two photographs of one object
 // match, and so can two pictures under one and the same large text; a match is a

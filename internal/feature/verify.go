@@ -2,12 +2,16 @@ package feature
 
 import "math"
 
-// What counts as the same origin. The decision on local features tells how the
-// numbers were found.
+// What counts as the same origin. Decision 16 tells how the numbers were found.
 const (
-	MinInliers = 8    // places that agree on one map
-	MinShare   = 0.12 // of the places that both pictures should show
+	MinInliers = 10   // places that agree on one map
+	MinShare   = 0.2  // of the places that both pictures should show
 	MinSpread  = 0.12 // of the area that both pictures should show
+
+	// Many places may be a smaller share: text laid over a picture adds places
+	// that the known one lacks.
+	ManyInliers  = 20
+	MinShareMany = 0.12
 )
 
 const (
@@ -36,7 +40,9 @@ type Evidence struct {
 
 // Match says whether the evidence suffices.
 func (e Evidence) Match() bool {
-	return e.Inliers >= MinInliers && e.Share >= MinShare && e.Spread >= MinSpread
+	few := e.Inliers >= MinInliers && e.Share >= MinShare
+	many := e.Inliers >= ManyInliers && e.Share >= MinShareMany
+	return (few || many) && e.Spread >= MinSpread
 }
 
 // Verify compares a picture with a known one, as it is and mirrored.
