@@ -26,6 +26,13 @@ func captionBar(b *bench) image.Image {
 	return c
 }
 
+func captionBelow(b *bench) image.Image {
+	bar := b.height() * 20 / 100
+	c := b.framed(image.Rect(0, 0, b.width(), b.height()+bar), image.Point{}, white)
+	c.write("and they never knew", black, image.Rect(b.width()/5, b.height()+bar/4, b.width()*4/5, b.height()+bar*3/4))
+	return c
+}
+
 func bigText(b *bench) image.Image {
 	c := b.copied()
 	c.rimmed("HELLO", image.Rect(b.width()/20, b.height()/20, b.width()*19/20, b.height()*7/20))
@@ -89,10 +96,13 @@ func flipped(b *bench) image.Image {
 	return rearranged(b.RGBA, b.width(), b.height(), func(x, y int) (int, int) { return x, b.height() - 1 - y })
 }
 
-func border(b *bench) image.Image {
-	wide := b.width() * 8 / 100
-	k := color.RGBA{uint8(b.rnd.IntN(256)), uint8(b.rnd.IntN(256)), uint8(b.rnd.IntN(256)), 255}
-	return b.framed(image.Rect(0, 0, b.width()+2*wide, b.height()+2*wide), image.Pt(wide, wide), k)
+// borderOf puts a frame around a picture, so many hundredths of the width wide.
+func borderOf(percent int) func(*bench) image.Image {
+	return func(b *bench) image.Image {
+		wide := b.width() * percent / 100
+		k := color.RGBA{uint8(b.rnd.IntN(256)), uint8(b.rnd.IntN(256)), uint8(b.rnd.IntN(256)), 255}
+		return b.framed(image.Rect(0, 0, b.width()+2*wide, b.height()+2*wide), image.Pt(wide, wide), k)
+	}
 }
 
 func letterbox(b *bench) image.Image {

@@ -39,6 +39,7 @@ func (t *Table) Write(w io.Writer) error {
 	var b strings.Builder
 	t.writeSummary(&b)
 	t.writeRows(&b)
+	t.writeOthers(&b)
 	t.writeVariants(&b)
 	t.writeFalse(&b)
 	_, err := io.WriteString(w, b.String())
@@ -54,15 +55,29 @@ func (t *Table) writeSummary(b *strings.Builder) {
 }
 
 func (t *Table) writeRows(b *strings.Builder) {
-	b.WriteString("| transform | what | plain % | with variants % | photographs: plain % | with variants % |\n|---|---|--:|--:|--:|--:|\n")
+	b.WriteString(rowsHead)
 	for _, r := range t.Rows {
-		both := r.Both()
-		fmt.Fprintf(b, "| %s | %s | %.0f | %.0f | %.0f | %.0f |\n", r.Name, r.What,
-			plain(both), withVariants(both), plain(r.Photographs), withVariants(r.Photographs))
+		r.write(b)
 	}
 	photographs := func(r Row) Share { return r.Photographs }
 	fmt.Fprintf(b, "| **mean** | | **%.1f** | **%.1f** | **%.1f** | **%.1f** |\n\n", t.PlainMean(), t.Mean(),
 		t.mean(photographs, plain), t.mean(photographs, withVariants))
+}
+
+const rowsHead = "| transform | what | plain % | with variants % | photographs: plain % | with variants % |\n|---|---|--:|--:|--:|--:|\n"
+
+func (r Row) write(b *strings.Builder) {
+	both := r.Both()
+	fmt.Fprintf(b, "| %s | %s | %.0f | %.0f | %.0f | %.0f |\n", r.Name, r.What,
+		plain(both), withVariants(both), plain(r.Photographs), withVariants(r.Photographs))
+}
+
+func (t *Table) writeOthers(b *strings.Builder) {
+	b.WriteString("The same by other amounts, or elsewhere; in no mean:\n\n" + rowsHead)
+	for _, r := range t.Others {
+		r.write(b)
+	}
+	b.WriteString("\n")
 }
 
 func (t *Table) writeVariants(b *strings.Builder) {

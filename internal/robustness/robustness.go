@@ -115,7 +115,7 @@ func copiesOf(ctx context.Context, set []Picture, i int) ([]sighting, error) {
 		return nil, err
 	}
 	var seen []sighting
-	for _, t := range Transforms() {
+	for _, t := range all() {
 		c, err := t.copyOf(original, set, i)
 		if err != nil {
 			return nil, err

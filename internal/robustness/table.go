@@ -12,7 +12,8 @@ type Table struct {
 	Photographs, Drawings int      // originals that are known, by kind
 	Flat                  []string // originals left out: too flat for any hash set
 	Rows                  []Row    // by transform
-	Variants              []Earned // by name, the picture as it is first
+	Others                []Row    // by other transform, in no mean
+	Variants              []Earned // by name, the picture as it is first; of Rows alone
 	Comparisons           int64    // of a copy with a known picture that is not in it
 	Distances             int64    // of hashes, for those comparisons
 	False                 []Collision
@@ -93,20 +94,37 @@ type tally struct {
 
 func tabulate(set []Picture, known []*tutela.PDQ, seen [][]sighting) *Table {
 	t := &tally{&Table{Closest: Collision{Distance: 257}}, set, known, map[string]*Earned{}}
-	for _, transform := range Transforms() {
-		t.Rows = append(t.Rows, Row{Transform: transform})
-	}
+	t.Rows, t.Others = rows(Transforms()), rows(Others())
 	for i, copies := range seen {
 		t.original(i)
 		for k, s := range copies {
-			t.own(i, &t.Rows[k], s)
-			t.strangers(i, t.Rows[k].Name, s)
+			t.copy(i, k, s)
 		}
 	}
 	for _, name := range sortedKeys(t.earned) {
 		t.Variants = append(t.Variants, *t.earned[name])
 	}
 	return t.Table
+}
+
+func rows(transforms []Transform) (all []Row) {
+	for _, t := range transforms {
+		all = append(all, Row{Transform: t})
+	}
+	return all
+}
+
+// copy counts the copy of a picture by the transform of a number.
+func (t *tally) copy(i, k int, s sighting) {
+	if k < len(t.Rows) {
+		t.earn(i, s)
+		t.own(i, &t.Rows[k], s)
+		t.strangers(i, t.Rows[k].Name, s)
+		return
+	}
+	r := &t.Others[k-len(t.Rows)]
+	t.own(i, r, s)
+	t.strangers(i, r.Name, s)
 }
 
 func sortedKeys(m map[string]*Earned) (names []string) {
@@ -134,24 +152,37 @@ func (t *tally) own(i int, r *Row, s sighting) {
 	if t.set[i].Kind == Photograph {
 		share = &r.Photographs
 	}
+	by := t.met(i, s)
 	share.Copies++
-	var by []string
-	for _, h := range s.hashes {
-		e := t.variant(h.variant)
-		e.Made++
-		if pdq.Distance(h.pdq, *t.known[i]) <= pdq.MaxRadius {
-			e.Found++
-			by = append(by, h.variant)
-		}
-	}
-	if len(by) == 1 {
-		t.variant(by[0]).Alone++
-	}
 	if len(by) > 0 {
 		share.All++
 	}
 	if slices.Contains(by, "") {
 		share.Plain++
+	}
+}
+
+// met are the variants by which a copy meets its original.
+func (t *tally) met(i int, s sighting) (by []string) {
+	for _, h := range s.hashes {
+		if pdq.Distance(h.pdq, *t.known[i]) <= pdq.MaxRadius {
+			by = append(by, h.variant)
+		}
+	}
+	return by
+}
+
+// earn counts what each variant of a copy brought.
+func (t *tally) earn(i int, s sighting) {
+	for _, h := range s.hashes {
+		t.variant(h.variant).Made++
+	}
+	by := t.met(i, s)
+	for _, name := range by {
+		t.variant(name).Found++
+	}
+	if len(by) == 1 {
+		t.variant(by[0]).Alone++
 	}
 }
 

@@ -52,16 +52,34 @@ func Transforms() []Transform {
 		{Name: "rotate 270°", What: "turned clockwise", alter: rotate270},
 		{Name: "mirror", What: "left and right exchanged", alter: mirrored},
 		{Name: "flip", What: "top and bottom exchanged", alter: flipped},
-		{Name: "border", What: "a frame of one colour around it, 8 % of the width", alter: border},
+		{Name: "border", What: "a frame of one colour around it, 8 % of the width", alter: borderOf(8)},
 		{Name: "letterbox", What: "black bars above and below, each 15 % of the height", alter: letterbox},
 		{Name: "pillarbox", What: "black bars at the left and right, each 25 % of the width", alter: pillarbox},
 		{Name: "mosaic", What: "one tile of a collage of 2×2 pictures", alter: mosaic},
 	}
 }
 
-// TransformNamed finds a transform.
+// Others are alterations that the suite has by other amounts, or elsewhere. They
+// count in no mean: they show whether what undoes an alteration does so for that
+// amount only.
+func Others() []Transform {
+	return []Transform{
+		{Name: "caption bar below", What: "a white bar with a line of text added below, 20 % of the height", alter: captionBelow},
+		{Name: "crop 1.5 %", What: "1.5 % of the size cut off at each side", alter: crop(0.015)},
+		{Name: "crop 3.5 %", What: "3.5 % of the size cut off at each side", alter: crop(0.035)},
+		{Name: "crop 10 %", What: "10 % of the size cut off at each side", alter: crop(0.1)},
+		{Name: "rotate 1°", What: "turned by 1° the other way, the corners black", alter: tilted(-1)},
+		{Name: "rotate 3.5°", What: "turned by 3.5°, the corners black", alter: tilted(3.5)},
+		{Name: "rotate 5°", What: "turned by 5°, the corners black", alter: tilted(5)},
+		{Name: "narrow border", What: "a frame of one colour around it, 2 % of the width", alter: borderOf(2)},
+	}
+}
+
+func all() []Transform { return append(Transforms(), Others()...) }
+
+// TransformNamed finds a transform, also among the others.
 func TransformNamed(name string) (Transform, bool) {
-	for _, t := range Transforms() {
+	for _, t := range all() {
 		if t.Name == name {
 			return t, true
 		}
