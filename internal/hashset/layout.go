@@ -161,7 +161,8 @@ func (b *stored) check() error {
 			return fmt.Errorf("%w: its counts make no sense", ErrCorrupt)
 		}
 	}
-	if b.StrongestSHA256 != b.SHA256 || b.Hashes > maxRows {
+	// What is left are rows that have nothing but hashes.
+	if b.StrongestSHA256 != b.SHA256 || b.Hashes > maxRows || later > b.Hashes {
 		return fmt.Errorf("%w: its counts make no sense", ErrCorrupt)
 	}
 	return nil
