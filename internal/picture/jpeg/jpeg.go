@@ -24,7 +24,7 @@
 // What bounds the speed is the entropy code: each code word's place is known only
 // when its predecessor has been read. At scale 8 a table therefore tells for each
 // window of bits how far all the words in it reach together; more than nine
-// tenths of the time are spent waiting for such tables and for wrong guesses of
+// tenths of the time go into that loop, for tables waited for and wrong guesses of
 // where a block ends. The rest is the unstuffing of 0xFF00 and, for small
 // pictures, the making of the tables, about 20 µs for each pair of them.
 package jpeg
