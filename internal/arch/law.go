@@ -99,7 +99,7 @@ var unconfined = []string{"golang.org/x/image/bmp", "golang.org/x/image/tiff", "
 // and compares on pictures of its own, and scan, for labs that are tested without
 // children.
 var (
-	decoding = []string{"Decode", "Look", "Perceptual"}
+	decoding = []string{"Decode", "Look", "Looker", "Perceptual"}
 	decoders = []string{"internal/picture", "internal/confine", "internal/robustness", "internal/feature", "internal/scan", "bench"}
 )
 

@@ -2,12 +2,15 @@ package picture
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 )
 
 // Files of boxes (ISO/IEC 14496-12): Canon's CR3, and HEIF (ISO/IEC 23008-12)
-// with HEIC and AVIF. What they mainly hold, raw values, HEVC and AV1, is not
-// read here; the JPEG previews beside it are.
+// with HEIC and AVIF. Of what they mainly hold, raw values are not read here, and
+// HEVC and AV1 by a [Decoder] elsewhere; the JPEG previews beside it are.
+
+const canonCR3 = "Canon CR3"
 
 func isBMFF(data []byte) bool {
 	return len(data) >= 16 && string(data[4:8]) == "ftyp" && bmffName(data) != ""
@@ -23,7 +26,7 @@ func bmffName(data []byte) string {
 	for at := 0; at+4 <= len(brands); at += 4 {
 		switch brands[at : at+4] {
 		case "crx ":
-			return "Canon CR3"
+			return canonCR3
 		case "heic", "heix", "heim", "heis", "hevc", "hevx":
 			return "HEIC"
 		case "avif", "avis":
@@ -38,10 +41,14 @@ func bmffName(data []byte) string {
 
 func locateInBMFF(data []byte) (part, error) {
 	name := bmffName(data)
-	if name == "Canon CR3" {
+	if name == canonCR3 {
 		return preview(data, name, locateInCR3)
 	}
-	return preview(data, name, locateInHEIF)
+	part, err := preview(data, name, locateInHEIF)
+	if err != nil {
+		return part, fmt.Errorf("%w: no decoder for %s here", ErrUnsupported, name)
+	}
+	return part, nil
 }
 
 const (
@@ -130,44 +137,14 @@ func firstSample(table []byte) (at, length int64) {
 	return at, length
 }
 
-// locateInHEIF offers the items that are JPEG, and the thumbnail in the EXIF
-// item.
-func locateInHEIF(p *previews) {
-	boxes(p.data, func(kind string, body []byte) {
-		if kind != "meta" || len(body) < 4 {
-			return
-		}
-		var kinds map[uint32]string
-		var places map[uint32][2]int64
-		boxes(body[4:], func(kind string, body []byte) {
-			switch kind {
-			case "iinf":
-				kinds = itemKinds(body)
-			case "iloc":
-				places = itemPlaces(body)
-			}
-		})
-		for id, kind := range kinds {
-			at := places[id]
-			switch kind {
-			case "jpeg":
-				p.offer(at[0], at[1])
-			case "Exif":
-				p.inExif(at[0], at[1])
-			}
-		}
-	})
-}
-
 // inExif offers what an EXIF item points to. Before the item stands how far
 // before its TIFF structure something else stands.
-func (p *previews) inExif(at, length int64) {
-	if at < 0 || length < 12 || at > int64(len(p.data))-length {
+func (p *previews) inExif(item []byte) {
+	if len(item) < 12 {
 		return
 	}
-	item := p.data[at : at+length]
 	skip := 4 + int64(binary.BigEndian.Uint32(item))
-	if skip > length-8 {
+	if skip > int64(len(item))-8 {
 		return
 	}
 	t, ok := openTIFF(item[skip:])
@@ -182,74 +159,17 @@ func (p *previews) inExif(at, length int64) {
 	})
 }
 
-// itemKinds reads an item information box: 23008-12, 14496-12, 8.11.6.
-func itemKinds(b []byte) map[uint32]string {
-	kinds := map[uint32]string{}
-	if len(b) < 6 {
-		return kinds
-	}
-	skip := 6
-	if b[0] != 0 {
-		skip = 8
-	}
-	boxes(b[min(skip, len(b)):], func(kind string, e []byte) {
-		switch {
-		case kind != "infe" || len(e) < 12:
-		case e[0] == 2:
-			kinds[uint32(binary.BigEndian.Uint16(e[4:]))] = string(e[8:12])
-		case e[0] == 3 && len(e) >= 14:
-			kinds[binary.BigEndian.Uint32(e[4:])] = string(e[10:14])
-		}
-	})
-	return kinds
-}
-
-// itemPlaces reads an item location box (14496-12, 8.11.3): offset and length in
-// the file of every item that is there in one piece.
-func itemPlaces(b []byte) map[uint32][2]int64 {
-	places := map[uint32][2]int64{}
-	r := &bigEndian{b: b}
-	version := r.take(1)
-	r.take(3)
-	sizes := r.take(2)
-	offsets, lengths, bases, indexes := int(sizes>>12), int(sizes>>8&15), int(sizes>>4&15), int(sizes&15)
-	idBytes := 2
-	if version == 2 {
-		idBytes = 4
-	}
-	if version == 0 {
-		indexes = 0
-	}
-	count := r.take(idBytes)
-	for ; count > 0 && !r.short; count-- {
-		id, method := uint32(r.take(idBytes)), uint64(0)
-		if version > 0 {
-			method = r.take(2) & 15
-		}
-		r.take(2) // which file: this one
-		base, extents := r.take(bases), int(r.take(2))
-		if extents != 1 || method != 0 {
-			r.skip(extents * (indexes + offsets + lengths))
-			continue
-		}
-		r.take(indexes)
-		at, n := base+r.take(offsets), r.take(lengths)
-		if !r.short && at < 1<<62 && n < 1<<62 {
-			places[id] = [2]int64{int64(at), int64(n)}
-		}
-	}
-	return places
-}
-
-// bigEndian reads numbers of up to 8 bytes.
+// bigEndian reads numbers of up to 8 bytes. Behind the end they are 0, and short
+// says so.
 type bigEndian struct {
 	b     []byte
+	flags uint64 // of the full box
 	short bool
 }
 
 func (r *bigEndian) take(n int) (v uint64) {
 	if n > len(r.b) || n > 8 {
-		r.short, r.b = true, nil
+		r.fail()
 		return 0
 	}
 	for _, c := range r.b[:n] {
@@ -259,10 +179,26 @@ func (r *bigEndian) take(n int) (v uint64) {
 	return v
 }
 
-func (r *bigEndian) skip(n int) {
-	if n > len(r.b) {
-		r.short, r.b = true, nil
-		return
+func (r *bigEndian) fail() { r.short, r.b = true, nil }
+
+// fullBox reads the head of a full box (14496-12, 4.2) and returns its version.
+func (r *bigEndian) fullBox() (version uint64) {
+	version = r.take(1)
+	r.flags = r.take(3)
+	return version
+}
+
+// item reads the number of an item, which has four bytes in later versions of
+// most boxes.
+func (r *bigEndian) item(width itemWidth) uint32 { return uint32(r.take(int(width))) }
+
+// itemWidth is the bytes of an item's number.
+type itemWidth int
+
+// wideFrom is the width in a box whose numbers are long from a version on.
+func wideFrom(first, version uint64) itemWidth {
+	if version >= first {
+		return 4
 	}
-	r.b = r.b[n:]
+	return 2
 }

@@ -30,6 +30,53 @@ type View struct {
 // early is hashed as far as it goes, from its luma alone, with a finding, also
 // when asked to be exact. Errors are those of [Decode].
 func Look(ctx context.Context, data []byte, ask Ask, limits Limits) (View, error) {
+	return Looker{Limits: limits}.Look(ctx, data, ask)
+}
+
+// Looker is [Look] with a decoder of key frames, by which it also reads HEIC and
+// AVIF. The zero value is Look with the default limits.
+type Looker struct {
+	Limits  Limits
+	Decoder Decoder // nil if there is none
+}
+
+// Look is [Look]. What the decoder does not decode is looked at as it is without
+// one, and a finding says what failed. If that is not possible either, the error is the
+// decoder's.
+func (k Looker) Look(ctx context.Context, data []byte, ask Ask) (View, error) {
+	if k.Decoder == nil || !NeedsDecoder(data) {
+		return lookHere(ctx, data, ask, k.Limits)
+	}
+	v, err := k.lookStill(ctx, data, ask)
+	if err == nil || ctx.Err() != nil {
+		return v, err
+	}
+	v, errPreview := lookHere(ctx, data, ask, k.Limits)
+	if errPreview != nil {
+		return View{}, err
+	}
+	if !errors.Is(err, ErrUnsupported) { // the preview's decoder tells enough
+		v.Findings = append(v.Findings, tutela.Finding{Code: tutela.FindingNotDecoded, Detail: err.Error()})
+	}
+	return v, nil
+}
+
+func (k Looker) lookStill(ctx context.Context, data []byte, ask Ask) (View, error) {
+	s, err := openStill(data, k.Limits)
+	if err != nil {
+		return View{}, err
+	}
+	p, findings, err := s.decode(ctx, k.Decoder)
+	if err != nil {
+		return View{}, err
+	}
+	l := &looking{ask: ask, limits: k.Limits, orientation: s.orientation}
+	v := l.exact(p)
+	v.Findings = findings
+	return v, nil
+}
+
+func lookHere(ctx context.Context, data []byte, ask Ask, limits Limits) (View, error) {
 	part, err := locate(data)
 	if err != nil {
 		return View{}, err

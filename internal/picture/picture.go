@@ -6,7 +6,8 @@
 //
 // JPEG, PNG, GIF (its first frame), WebP, TIFF (its first page), BMP, icons and
 // cursors (the largest of their pictures) and Photoshop files (all layers
-// together) are read. Of the raw files of cameras, and of HEIC and AVIF, the
+// together) are read. HEIC and AVIF are where a [Looker] has a [Decoder] for their
+// key frames. Of the raw files of cameras, and of HEIC and AVIF without one, the
 // largest JPEG preview is, if there is one; Picture.Decoder then says so, and size
 // and hash are the preview's. JPEG 2000, JPEG XL and BigTIFF are named and not
 // read.
@@ -22,7 +23,8 @@
 // Alpha channels are ignored: colours are taken as they are stored, also where
 // they are invisible, since that is where things hide. (GIF stores no colour for
 // transparent pixels; they are black.) An orientation told by EXIF is not
-// applied. Samples of 16 bits lose their lower half.
+// applied, nor is a turn told by HEIC and AVIF, but to thumbnails. Samples of 16
+// bits lose their lower half.
 package picture
 
 import (
