@@ -37,6 +37,9 @@ const (
 	opSpoolClose              // spooled
 	opBeside                  // path from the folder of the archive → source, or nothing
 	opBesideClose             // source
+	opStill                   // coding, size and colour of key frames → name of the decoder that takes them now
+	opStillPiece              // bytes of the stream, none behind the last
+	opStillPixels             // → number of the frame that ends with them, pixels; none behind the last
 )
 
 const (

@@ -11,7 +11,9 @@ import (
 	"tutela/internal/picture"
 )
 
-// Look decodes and hashes a picture in a child, as package picture does.
+// Look decodes and hashes a picture in a child, as package picture does. The key
+// frames that HEIC and AVIF are made of go on to an ffmpeg that is confined more
+// than the child is, where there is one (see [Options]).
 func (h *Host) Look(ctx context.Context, data []byte, ask picture.Ask) (v picture.View, err error) {
 	var t tries
 	for {
@@ -40,11 +42,22 @@ func (h *Host) look(ctx context.Context, data []byte, ask picture.Ask) (v pictur
 	defer h.giveBack(child)
 	id, source := child.lend(bytes.NewReader(data), int64(len(data)))
 	defer child.takeBack(id)
-	reply, err := child.call(opPicture, appendAsk(source, ask))
-	if err != nil {
-		if death := child.died(err); death != nil {
-			return v, death
-		}
+	decodes := picture.NeedsDecoder(data) && h.refusesVideo() == ""
+	leave := func() *Death { return nil }
+	if decodes {
+		leave = child.decodeFor(ctx, h)
+	}
+	reply, err := child.call(opPicture, appendInt(appendAsk(source, ask), flag(decodes)))
+	decoderDied := leave()
+	if death := child.died(err); death != nil {
+		return v, death
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return v, ctx.Err()
+	case err != nil && decoderDied != nil:
+		return v, decoderDied
+	case err != nil:
 		return v, err
 	}
 	return decodeView(reply)
@@ -52,7 +65,7 @@ func (h *Host) look(ctx context.Context, data []byte, ask picture.Ask) (v pictur
 
 // picture is what the child does of it.
 func (c *child) picture(d *decoder) ([]byte, error) {
-	src, ask := c.source(d), d.ask()
+	src, ask, decodes := c.source(d), d.ask(), d.int() != 0
 	if err := d.end(); err != nil {
 		return nil, err
 	}
@@ -63,7 +76,11 @@ func (c *child) picture(d *decoder) ([]byte, error) {
 	if _, err := io.ReadFull(io.NewSectionReader(src, 0, src.Size()), data); err != nil {
 		return nil, err
 	}
-	v, err := picture.Look(context.Background(), data, ask, picture.Limits{Memory: pictureMemory - src.Size()})
+	looker := picture.Looker{Limits: picture.Limits{Memory: pictureMemory - src.Size()}}
+	if decodes {
+		looker.Decoder = stillClient{c.peer}
+	}
+	v, err := looker.Look(context.Background(), data, ask)
 	if err != nil {
 		return nil, err
 	}

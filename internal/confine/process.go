@@ -31,6 +31,7 @@ type process struct {
 	sources map[int64]io.ReaderAt
 	spools  map[int64]*spooling
 	running *running // the expansion it works on
+	stills  *stills  // what decodes for the picture it works on
 	last    int64
 	killed  string // why we ended it
 	largest int64  // of its sources, in bytes
@@ -271,6 +272,8 @@ func (p *process) answer(op byte, payload []byte) ([]byte, error) {
 		return p.serveBeside(string(payload))
 	case opBesideClose:
 		return p.closeBeside(d)
+	case opStill, opStillPiece, opStillPixels:
+		return p.serveStill(op, d)
 	}
 	return nil, errGarbled
 }

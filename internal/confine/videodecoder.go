@@ -87,22 +87,28 @@ func shortVersion(v string) string {
 	return tutela.DisplayPath([]byte(v[:min(len(v), 40)]))
 }
 
-// videoDecoder is a running ffmpeg. It is given a stream of key frames
+// ffmpegProcess is a running ffmpeg. It is given a stream of key frames
 // (video.Feed) and gives back pixels, and in a second pipe their numbers.
-type videoDecoder struct {
+type ffmpegProcess struct {
+	what     string // it decodes: "video"
 	cmd      *exec.Cmd
 	in       io.WriteCloser
 	said     *tail
-	gathered *video.Gatherer
 	patience time.Duration
-
-	frames []decodedFrame // valid after over
-	over   chan struct{}  // closed when nothing more is read from it
-	ended  chan struct{}  // closed when it has ended
+	ended    chan struct{} // closed when it has ended
 
 	waiting atomic.Bool  // we wait for it, not it for us
 	moved   atomic.Int64 // when it last took or gave something, in ns
 	stalled atomic.Bool
+}
+
+// videoDecoder is a running ffmpeg whose pixels are hashed.
+type videoDecoder struct {
+	*ffmpegProcess
+	gathered *video.Gatherer
+
+	frames []decodedFrame // valid after over
+	over   chan struct{}  // closed when nothing more is read from it
 }
 
 // decodedFrame is what was made of a picture that came back.
@@ -112,11 +118,17 @@ type decodedFrame struct {
 	quality int
 }
 
-// decoderArguments are those of ffmpeg. It may read a pipe of one format only,
-// one that we write; it knows no file. The tee gives the pixels to one pipe, and
-// to another a line for each frame that says which it is.
+// decoderArguments are those of ffmpeg for a video, whose frames come back as
+// package video hashes them.
 func decoderArguments(version, coding string, gathered *video.Gatherer) []string {
 	w, h := gathered.RawSize()
+	return streamArguments(version, coding, fmt.Sprintf("scale=%d:%d:flags=neighbor", w, h), "rgb24")
+}
+
+// streamArguments are those of ffmpeg. It may read a pipe of one format only,
+// one that we write; it knows no file. The tee gives the pixels to one pipe, and
+// to another a line for each frame that says which it is.
+func streamArguments(version, coding, filter, pixels string) []string {
 	a := []string{
 		"ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error",
 		"-protocol_whitelist", "pipe", "-f", "ivf", "-probesize", "32", "-analyzeduration", "0",
@@ -127,9 +139,9 @@ func decoderArguments(version, coding string, gathered *video.Gatherer) []string
 	}
 	return append(a, "-i", "pipe:0",
 		"-map", "0:v:0", "-an", "-sn", "-dn", "-filter_threads", "1",
-		"-vf", fmt.Sprintf("scale=%d:%d:flags=neighbor", w, h),
+		"-vf", filter,
 		passthrough(version), "passthrough", "-enc_time_base", fmt.Sprintf("1:%d", video.FeedRate),
-		"-c:v", "rawvideo", "-pix_fmt", "rgb24", "-f", "tee", `[f=rawvideo]pipe\:1|[f=framecrc:flush_packets=1]pipe\:3`)
+		"-c:v", "rawvideo", "-pix_fmt", pixels, "-f", "tee", `[f=rawvideo]pipe\:1|[f=framecrc:flush_packets=1]pipe\:3`)
 }
 
 // passthrough is the option that keeps ffmpeg from dropping and repeating frames.
@@ -145,33 +157,39 @@ func passthrough(version string) string {
 }
 
 func (h *Host) startVideoDecoder(ctx context.Context, coding string, gathered *video.Gatherer) (*videoDecoder, error) {
-	version := h.ffmpegVersion()
-	d := &videoDecoder{
-		said: &tail{}, gathered: gathered,
-		patience: h.patience, over: make(chan struct{}), ended: make(chan struct{}),
-	}
-	d.cmd = exec.CommandContext(ctx, h.program, append([]string{h.ffmpeg.path}, decoderArguments(version, coding, gathered)...)...)
-	d.cmd.Env = []string{childVariable + "=" + decoderChild, "GOTRACEBACK=single"}
-	d.cmd.Stderr = d.said
-	detach(d.cmd)
-	numbers, theirs, err := os.Pipe()
+	p, pixels, numbers, err := h.startFFmpeg(ctx, "video", decoderArguments(h.ffmpegVersion(), coding, gathered))
 	if err != nil {
 		return nil, err
 	}
-	defer theirs.Close()
-	d.cmd.ExtraFiles = []*os.File{theirs}
-	pixels, err := d.start()
-	if err != nil {
-		numbers.Close()
-		return nil, err
-	}
-	d.moved.Store(time.Now().UnixNano())
+	d := &videoDecoder{ffmpegProcess: p, gathered: gathered, over: make(chan struct{})}
 	go d.read(pixels, numbers)
 	go d.guard()
 	return d, nil
 }
 
-func (d *videoDecoder) start() (pixels io.Reader, err error) {
+// startFFmpeg starts ffmpeg, confined. Whoever called it reads the pipes of
+// pixels and of numbers, closes the latter, and runs guard.
+func (h *Host) startFFmpeg(ctx context.Context, what string, arguments []string) (p *ffmpegProcess, pixels io.Reader, numbers *os.File, err error) {
+	p = &ffmpegProcess{what: what, said: &tail{}, patience: h.patience, ended: make(chan struct{})}
+	p.cmd = exec.CommandContext(ctx, h.program, append([]string{h.ffmpeg.path}, arguments...)...)
+	p.cmd.Env = []string{childVariable + "=" + decoderChild, "GOTRACEBACK=single"}
+	p.cmd.Stderr = p.said
+	detach(p.cmd)
+	numbers, theirs, err := os.Pipe()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer theirs.Close()
+	p.cmd.ExtraFiles = []*os.File{theirs}
+	if pixels, err = p.start(); err != nil {
+		numbers.Close()
+		return nil, nil, nil, err
+	}
+	p.progress()
+	return p, pixels, numbers, nil
+}
+
+func (d *ffmpegProcess) start() (pixels io.Reader, err error) {
 	if d.in, err = d.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -183,10 +201,10 @@ func (d *videoDecoder) start() (pixels io.Reader, err error) {
 	return pixels, d.cmd.Start()
 }
 
-func (d *videoDecoder) progress() { d.moved.Store(time.Now().UnixNano()) }
+func (d *ffmpegProcess) progress() { d.moved.Store(time.Now().UnixNano()) }
 
 // write gives ffmpeg a piece of the stream.
-func (d *videoDecoder) write(b []byte) error {
+func (d *ffmpegProcess) write(b []byte) error {
 	d.waiting.Store(true)
 	defer d.waiting.Store(false)
 	d.progress()
@@ -243,7 +261,7 @@ func (f *frameNumbers) next() int64 {
 }
 
 // guard ends an ffmpeg that neither takes nor gives while we wait for it.
-func (d *videoDecoder) guard() {
+func (d *ffmpegProcess) guard() {
 	tick := time.NewTicker(max(d.patience/30, 10*time.Millisecond))
 	defer tick.Stop()
 	for {
@@ -269,25 +287,30 @@ func (d *videoDecoder) finish() ([]decodedFrame, *Death) {
 	d.waiting.Store(true)
 	d.in.Close()
 	<-d.over
+	return d.frames, d.wait()
+}
+
+// wait waits for the end, when nothing more is read.
+func (d *ffmpegProcess) wait() *Death {
 	err := d.cmd.Wait()
 	close(d.ended)
-	return d.frames, d.autopsy(err)
+	return d.autopsy(err)
 }
 
 // autopsy says in the same words each time how ffmpeg ended. An error that it
 // tells by itself is none: it made nothing of what it was given.
-func (d *videoDecoder) autopsy(err error) *Death {
+func (d *ffmpegProcess) autopsy(err error) *Death {
 	var exit *exec.ExitError
 	switch {
 	case d.stalled.Load():
-		return &Death{tutela.FindingStalled, fmt.Sprintf("the video decoder made no progress for %s and was ended", d.patience)}
+		return &Death{tutela.FindingStalled, fmt.Sprintf("the %s decoder made no progress for %s and was ended", d.what, d.patience)}
 	case err == nil:
 		return nil
 	case errors.As(err, &exit) && exit.Exited():
 		if reason := d.said.reason(); strings.HasPrefix(reason, "fatal error: ") {
-			return &Death{tutela.FindingCrashed, "the video decoder crashed: " + reason}
+			return &Death{tutela.FindingCrashed, "the " + d.what + " decoder crashed: " + reason}
 		}
 		return nil
 	}
-	return &Death{tutela.FindingCrashed, "the video decoder crashed: " + err.Error()}
+	return &Death{tutela.FindingCrashed, "the " + d.what + " decoder crashed: " + err.Error()}
 }
