@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"image"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 
 	"tutela/internal/picture"
+	"tutela/internal/picture/jpeg"
 )
 
 // Pictures as a phone takes them: 12 megapixels. Each is put together from
@@ -41,19 +43,120 @@ func (b *bench) jpegs() (err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build luma: %w\n%s", err, out)
 	}
+	library, err := b.buildLibjpeg()
+	if err != nil {
+		return err
+	}
 	for _, kind := range []struct {
 		name string
 		goal goal
 	}{{"baseline", atLeast(1.8)}, {"progressive", atLeast(10)}} {
-		if err := b.lumaAgainst(luma, dir, kind.name, kind.goal); err != nil {
+		if err := b.lumaAgainst(luma, dir, kind.name); err != nil {
+			return err
+		}
+		if err := b.lumaInMemory(library, dir, kind.name, kind.goal); err != nil {
 			return err
 		}
 	}
 	return b.hashAgainst(dir)
 }
 
+//go:embed djpeg.c.txt
+var djpegProgram string
+
+// buildLibjpeg compiles a program that does with libjpeg-turbo, from memory, what
+// djpeg does.
+func (b *bench) buildLibjpeg() (string, error) {
+	if err := install(b.ctx, "gcc", "gcc"); err != nil {
+		return "", err
+	}
+	program, source := filepath.Join(b.dir, "libjpeg"), filepath.Join(b.dir, "djpeg.c")
+	if err := os.WriteFile(source, []byte(djpegProgram), 0o600); err != nil {
+		return "", err
+	}
+	compile := func() error {
+		out, err := exec.CommandContext(b.ctx, "gcc", "-O2", "-o", program, source, "-ljpeg").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("gcc: %w\n%s", err, out)
+		}
+		return nil
+	}
+	if compile() == nil {
+		return program, nil
+	}
+	if err := apt(b.ctx, "", "install", "-y", "--no-install-recommends", "libjpeg62-turbo-dev"); err != nil {
+		return "", err
+	}
+	return program, compile()
+}
+
+// roundsEach is how often a process that decodes from memory goes through its
+// files.
+const roundsEach = 5
+
+// decoded are the seconds of the processor for each time through all files.
+type decoded struct{ Rounds []float64 }
+
+// lumaInMemory lets both decode every picture of a kind from memory, without the
+// start of a process and the reading of a file.
+func (b *bench) lumaInMemory(library, dir, kind string, g goal) error {
+	var ours, theirs []float64
+	for range max(b.rounds, 3) {
+		cmd, err := b.part("luma-"+kind, dir, phoneCount)
+		if err != nil {
+			return err
+		}
+		args := []string{fmt.Sprint(roundsEach)}
+		for i := range phoneCount {
+			args = append(args, phoneName(dir, kind, i))
+		}
+		var mine, other decoded
+		if err := errors.Join(answerOf(cmd, &mine), answerOf(exec.CommandContext(b.ctx, library, args...), &other)); err != nil {
+			return err
+		}
+		ours, theirs = append(ours, mine.Rounds...), append(theirs, other.Rounds...)
+	}
+	say := func(who string, seconds []float64) string {
+		return fmt.Sprintf("%s: %.1f ms a picture", who, 1000*median(seconds)/phoneCount)
+	}
+	b.out.add(b.out.title+", from memory, time of processors", say("tutela's reader", ours), say("libjpeg-turbo", theirs), compare(ours, theirs), g)
+	return nil
+}
+
+// decodeLuma decodes the pictures of a kind as often as the peer does.
+func decodeLuma(kind string) func(ctx context.Context, dir, count string) (any, error) {
+	return func(ctx context.Context, dir, count string) (any, error) {
+		n, err := strconv.Atoi(count)
+		if err != nil {
+			return nil, err
+		}
+		files := make([][]byte, n)
+		for i := range files {
+			if files[i], err = os.ReadFile(phoneName(dir, kind, i)); err != nil {
+				return nil, err
+			}
+		}
+		var d decoded
+		for range roundsEach {
+			r, err := timed(n, func() error {
+				for _, data := range files {
+					if _, err := jpeg.Read(data, jpeg.Options{Scale: 8}); err != nil {
+						return err
+					}
+				}
+				return ctx.Err()
+			})
+			if err != nil {
+				return nil, err
+			}
+			d.Rounds = append(d.Rounds, r.CPU)
+		}
+		return d, nil
+	}
+}
+
 // lumaAgainst lets both read every picture of a kind, each in a process.
-func (b *bench) lumaAgainst(luma, dir, kind string, g goal) error {
+func (b *bench) lumaAgainst(luma, dir, kind string) error {
 	b.out.title = fmt.Sprintf("%d JPEGs of 12 megapixels, %s, to brightness at 1/8", phoneCount, kind)
 	if err := b.sameLuma(luma, dir, kind); err != nil {
 		return err
@@ -73,7 +176,7 @@ func (b *bench) lumaAgainst(luma, dir, kind string, g goal) error {
 	say := func(r result) string {
 		return fmt.Sprintf("%s: %.1f ms a picture", r.name, 1000*median(r.walls())/phoneCount)
 	}
-	b.out.add(b.out.title+", a process each", say(results[0]), say(results[1]), compare(results[0].walls(), results[1].walls()), g)
+	b.out.add(b.out.title+", a process each", say(results[0]), say(results[1]), compare(results[0].walls(), results[1].walls()), none())
 	return nil
 }
 

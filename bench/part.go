@@ -24,6 +24,8 @@ func runPart(ctx context.Context, args []string) error {
 		"ledger":   fillLedger,
 
 		"phone":            composePictures,
+		"luma-baseline":    decodeLuma("baseline"),
+		"luma-progressive": decodeLuma("progressive"),
 		"hash-baseline":    hashPictures("baseline"),
 		"hash-progressive": hashPictures("progressive"),
 
