@@ -3,6 +3,8 @@ package confine
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -80,6 +82,79 @@ func TestStillIsWhatLibheifShows(t *testing.T) {
 			alike(t, v.Thumbnail, shown)
 			t.Logf("%d bits, quality %d and %d", d, p.Quality, want.Quality)
 		})
+	}
+}
+
+// What ends too early is shown as far as it goes, and what no decoder takes is
+// told.
+func TestStillIsCut(t *testing.T) {
+	needFFmpeg(t)
+	if !decoderConfined {
+		return
+	}
+	h := newHost(t, Options{})
+	for _, c := range []struct {
+		name  string
+		bytes int
+		want  string // the findings, or part of the error
+	}{
+		{"grid.heic", 12000, "[truncated: ends before its picture does damaged: 1 of 6 parts of the picture could not be decoded]"},
+		{"single.heic", 8000, "[truncated: ends before its picture does]"},
+		{"grid.heic", 655, "no frames"},
+		{"single.avif", 300, "made nothing"},
+		{"grid.heic", 200, "picture not decoded"},
+	} {
+		v, err := h.Look(context.Background(), drawnStill(t, c.name)[:c.bytes], picture.Ask{Exact: true})
+		got := fmt.Sprint(v.Findings)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, c.want) {
+			t.Errorf("%s of %d bytes: %s", c.name, c.bytes, got)
+		}
+	}
+}
+
+// One child looks at many, also by several at once.
+func TestStillsAtOnce(t *testing.T) {
+	needFFmpeg(t)
+	h := newHost(t, Options{})
+	data := drawnStill(t, "odd.heic")
+	hashes := make(chan tutela.PDQ)
+	for range 4 {
+		go func() {
+			for range 2 {
+				v, err := h.Look(context.Background(), data, picture.Ask{Exact: true})
+				if err != nil && decoderConfined {
+					t.Error(err)
+				}
+				hashes <- v.Perceptual.PDQ
+			}
+		}()
+	}
+	first := <-hashes
+	for range 7 {
+		if got := <-hashes; got != first {
+			t.Errorf("%v, and %v", first, got)
+		}
+	}
+}
+
+func TestStillIsStopped(t *testing.T) {
+	h := newHost(t, Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := h.Look(ctx, drawnStill(t, "grid.heic"), picture.Ask{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestStillWithoutDecoder(t *testing.T) {
+	h := newHost(t, Options{FFmpeg: "none"})
+	for name, want := range map[string]string{"grid.heic": "no decoder for HEIC here", "single.avif": "no decoder for AVIF here"} {
+		if _, err := h.Look(context.Background(), drawnStill(t, name), picture.Ask{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -63,13 +63,15 @@ func (s stillClient) stream(c *picture.Coded, frames []int, put func(number int,
 		defer close(fed)
 		s.feed(c, frames)
 	}()
-	err = s.pixels(c, frames, put)
+	if err := s.pixels(c, frames, put); err != nil {
+		return "", err // and the parent ends the decoder
+	}
 	<-fed
-	name, d := "", &decoder{b: reply}
+	d := &decoder{b: reply}
 	if name = d.string(); d.end() != nil {
 		return "", errGarbled
 	}
-	return name, err
+	return name, nil
 }
 
 // feed gives the decoder the frames. That it does not take them all shows in what
@@ -89,10 +91,11 @@ func (s stillClient) feed(c *picture.Coded, frames []int) {
 	s.peer.call(opStillPiece, appendBytes(nil, ""))
 }
 
-// pixels takes what the decoder gives.
+// pixels takes what the decoder gives, of which it must not be more than it was
+// given.
 func (s stillClient) pixels(c *picture.Coded, frames []int, put func(number int, pixels []byte)) error {
 	frame := make([]byte, 0, c.FrameBytes())
-	for {
+	for came := 0; came <= len(frames); {
 		reply, err := s.peer.call(opStillPixels, nil)
 		if err != nil {
 			return err
@@ -112,5 +115,7 @@ func (s stillClient) pixels(c *picture.Coded, frames []int, put func(number int,
 			put(frames[number], frame)
 		}
 		frame = frame[:0]
+		came++
 	}
+	return fmt.Errorf("%w: the decoder does not end", picture.ErrDamaged)
 }

@@ -30,8 +30,9 @@ type heif struct {
 	properties []property
 	linked     map[uint32][]int // indices of an item's properties, from 0, in their order
 
-	extents, links int // that were kept
-	copied         int // bytes of items that lie in several pieces
+	extents, links int  // that were kept
+	copied         int  // bytes of items that lie in several pieces
+	cut            bool // an item was read that the file ends in
 }
 
 // place is where the bytes of an item lie.
@@ -213,6 +214,7 @@ func (h *heif) bytes(id uint32) []byte {
 	var all []byte
 	for i, e := range p.extents {
 		piece := e.of(from)
+		h.cut = h.cut || uint64(len(piece)) < e.length
 		if i == 0 {
 			all = piece[:len(piece):len(piece)] // most lie in one piece: no copy
 			continue

@@ -65,15 +65,16 @@ type still struct {
 	size        image.Point
 	crop        image.Rectangle // what is shown of size
 	orientation int             // as EXIF has it
+	cut         bool            // the file ends in it
 }
 
 const (
 	mostTiles = 4096 // frames of a grid
 	mostIden  = 4    // items that are another as it is, one in another
 
-	// Encoders need a bit at least for a block of 64 × 64 pixels of one shade that
-	// is like those beside it. What exceeds the factor has no detail to hash.
-	stillPixelsPerByte = 8 * 64 * 64
+	// AV1 was seen to need about three bits for a block of 128 × 128 pixels of one
+	// shade, HEVC more. What exceeds the factor has no detail to hash.
+	stillPixelsPerByte = 4 * 128 * 128
 )
 
 // openStill reads what the picture of a file is made of, and holds it against the
@@ -84,6 +85,7 @@ func openStill(data []byte, limits Limits) (*still, error) {
 	if err := s.item(h, h.primary, mostIden); err != nil {
 		return nil, err
 	}
+	s.cut = h.cut
 	if err := s.header().check(s.codedBytes(), limits); err != nil {
 		return nil, err
 	}
@@ -298,12 +300,19 @@ func (s *still) decode(ctx context.Context, d Decoder) (*Picture, []tutela.Findi
 	case count == 0:
 		return nil, nil, fmt.Errorf("%w: %s made nothing of %s", ErrDamaged, name, s.name)
 	}
-	var findings []tutela.Finding
-	if missing := len(had) - count; missing > 0 {
-		findings = append(findings, tutela.Finding{Code: tutela.FindingDamaged, Detail: fmt.Sprintf("%d of %d parts of the picture could not be decoded", missing, len(had))})
-	}
 	size := s.crop.Size()
-	return &Picture{Width: size.X, Height: size.Y, Decoder: name, Image: m.SubImage(s.crop)}, findings, nil
+	return &Picture{Width: size.X, Height: size.Y, Decoder: name, Image: m.SubImage(s.crop)}, s.losses(len(had) - count), nil
+}
+
+// losses are the findings of a picture of which so many frames are missing.
+func (s *still) losses(missing int) (list []tutela.Finding) {
+	if s.cut {
+		list = append(list, tutela.Finding{Code: tutela.FindingTruncated, Detail: "ends before its picture does"})
+	}
+	if missing > 0 {
+		list = append(list, tutela.Finding{Code: tutela.FindingDamaged, Detail: fmt.Sprintf("%d of %d parts of the picture could not be decoded", missing, len(s.Frames))})
+	}
+	return list
 }
 
 // paint lays a frame at its place.
