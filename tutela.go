@@ -188,9 +188,10 @@ type Perceptual struct {
 	Quality       int    // 0 to 100; below 50 the hash is not matched
 	Width, Height int    // of the picture, in pixels
 	Decoder       string // name and version of what turned bytes into pixels
-	// Scale is 0 for an exact hash. At 4 or 8 it was made quickly, of the means
-	// of so many pixels a side, and may differ from the exact one by a few bits:
-	// good for finding, to be made exactly before anything is reported by it.
+	// Scale is 0 where all hashes are exact. At 4 or 8 all were made quickly, of
+	// the means of so many pixels a side, at 1 the variants alone, and may differ
+	// from the exact ones by a few bits: good for finding, to be made exactly
+	// before anything is reported by them.
 	Scale    int
 	Variants []Variant // hashes of the same picture turned, mirrored, cropped or cut
 }

@@ -242,7 +242,10 @@ func itemLine(h *catalog.Hit, near bool) any {
 	}
 	if p := r.Picture; p != nil {
 		hash := p.PDQ.String()
-		line.PDQ, line.Quality, line.Scale = &hash, &p.Quality, p.Scale
+		line.PDQ, line.Quality = &hash, &p.Quality
+		if p.Scale > 1 {
+			line.Scale = p.Scale
+		}
 	}
 	if v := r.Video; v != nil {
 		line.Video = &videoLine{v.Container, v.Codec, v.Width, v.Height, v.Duration.Seconds(), v.Decoder, len(v.Frames)}

@@ -40,7 +40,11 @@ func better(a, m tutela.Match) bool {
 // then each of its variants.
 func (k *likeness) picture(p *tutela.Perceptual) {
 	if p.Quality >= MinQuality {
-		k.hash(p.PDQ, MaxRadius+pdq.Margin(p.Scale), "", p.Decoder, p.Scale)
+		scale := p.Scale
+		if scale == 1 {
+			scale = 0 // of the variants alone
+		}
+		k.hash(p.PDQ, MaxRadius+pdq.Margin(scale), "", p.Decoder, scale)
 	}
 	for i := range p.Variants {
 		if v := &p.Variants[i]; v.Quality >= MinQuality {

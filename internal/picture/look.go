@@ -213,13 +213,12 @@ func loss(missing string) tutela.Finding {
 func (l *looking) exact(p *Picture) (v View) {
 	all := pdq.See(p.Luma())
 	v.Perceptual = p.perceptual(all)
-	if l.ask.Variants {
+	switch {
+	case l.ask.Variants && l.ask.Exact:
+		v.Perceptual.Variants = variantsOf(p.plane(), all, p.see)
+	case l.ask.Variants:
 		plane := p.plane()
-		see := plane.View
-		if l.ask.Exact {
-			see = p.see
-		}
-		v.Perceptual.Variants = variantsOf(plane, all, see)
+		v.Perceptual.Scale, v.Perceptual.Variants = 1, variantsOf(plane, all, plane.View)
 	}
 	if l.ask.Thumbnail {
 		v.Thumbnail, _ = Thumbnail(p.Image, l.orientation)

@@ -18,23 +18,90 @@ import (
 // minEntropy keeps views out that are nearly flat: they would all look alike.
 const minEntropy = 2.0 // bits, of at most 5
 
-// planeSide is about how many pixels the shorter side has of a plane that
-// variants are made from: two of the hash's grids.
-const planeSide = 2 * 512
+// planeSide is how many pixels the shorter side has at least, if the picture has
+// them, of a plane that variants are made from.
+const planeSide = 384
 
-// plane is the picture's brightness, of every pixel or, in a large one, of one
-// pixel in the middle of each square.
+// plane is the picture's brightness at about the size that variants need, each
+// value the mean of a square. Of a picture in luma and chroma it is the luma.
 func (p *Picture) plane() *pdq.Plane {
-	step := max(1, min(p.Width, p.Height)/planeSide)
-	pl := &pdq.Plane{Width: p.Width, Height: p.Height, Scale: step}
-	at, origin := brightness(p.Image), p.Image.Bounds().Min
-	for y := step / 2; y < p.Height+step/2; y += step {
-		for x := step / 2; x < p.Width+step/2; x += step {
-			v := at(origin.X+min(x, p.Width-1), origin.Y+min(y, p.Height-1))
-			pl.Pix = append(pl.Pix, uint8(v+0.5))
+	pl := &pdq.Plane{Width: p.Width, Height: p.Height, Scale: max(1, min(p.Width, p.Height)/planeSide)}
+	width := (p.Width + pl.Scale - 1) / pl.Scale
+	pl.Pix = make([]uint8, 0, width*((p.Height+pl.Scale-1)/pl.Scale))
+	read, row := rowReader(p.Image), make([]uint8, p.Width)
+	sums := make([]uint32, width)
+	for y := 0; y < p.Height; y += pl.Scale {
+		rows := min(pl.Scale, p.Height-y)
+		clear(sums)
+		for i := range rows {
+			addSquares(sums, read(y+i, row), pl.Scale)
 		}
+		pl.Pix = appendMeans(pl.Pix, sums, rows, p.Width, pl.Scale)
 	}
 	return pl
+}
+
+// addSquares adds each step values of a row to one sum.
+func addSquares(sums []uint32, row []uint8, step int) {
+	if step == 1 {
+		for x, v := range row {
+			sums[x] += uint32(v)
+		}
+		return
+	}
+	for i := range sums {
+		part := row[i*step : min((i+1)*step, len(row))]
+		sum := uint32(0)
+		for _, v := range part {
+			sum += uint32(v)
+		}
+		sums[i] += sum
+	}
+}
+
+// appendMeans divides sums over rows × step pixels, fewer in the last.
+func appendMeans(dst []uint8, sums []uint32, rows, width, step int) []uint8 {
+	for i, sum := range sums {
+		n := uint32(rows * min(step, width-i*step))
+		dst = append(dst, uint8((sum+n/2)/n))
+	}
+	return dst
+}
+
+// rowReader gives the brightness of a row of a picture, its own or in scratch.
+func rowReader(m image.Image) func(y int, scratch []uint8) []uint8 {
+	b := m.Bounds()
+	switch m := m.(type) {
+	case *image.YCbCr:
+		return func(y int, scratch []uint8) []uint8 { return m.Y[m.YOffset(b.Min.X, b.Min.Y+y):][:len(scratch)] }
+	case *image.NYCbCrA:
+		return func(y int, scratch []uint8) []uint8 { return m.Y[m.YOffset(b.Min.X, b.Min.Y+y):][:len(scratch)] }
+	case *image.Gray:
+		return func(y int, scratch []uint8) []uint8 { return m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):][:len(scratch)] }
+	case *image.RGBA:
+		return ofRGBA(m.Pix, m.Stride)
+	case *image.NRGBA:
+		return ofRGBA(m.Pix, m.Stride)
+	}
+	at := brightness(m)
+	return func(y int, scratch []uint8) []uint8 {
+		for x := range scratch {
+			scratch[x] = uint8(at(b.Min.X+x, b.Min.Y+y) + 0.5)
+		}
+		return scratch
+	}
+}
+
+// ofRGBA weighs colours as pdq.Brightness does, in whole numbers.
+func ofRGBA(pix []uint8, stride int) func(y int, scratch []uint8) []uint8 {
+	return func(y int, scratch []uint8) []uint8 {
+		row := pix[y*stride:][:4*len(scratch)]
+		for x := range scratch {
+			p := row[4*x:][:3]
+			scratch[x] = uint8((19595*uint32(p[0]) + 38470*uint32(p[1]) + 7471*uint32(p[2]) + 1<<15) >> 16)
+		}
+		return scratch
+	}
 }
 
 // seeing looks at a cut inside a picture.
