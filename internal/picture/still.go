@@ -85,7 +85,9 @@ func openStill(data []byte, limits Limits) (*still, error) {
 	if err := s.item(h, h.primary, mostIden); err != nil {
 		return nil, err
 	}
-	s.cut = h.cut
+	if s.cut = h.cut; s.codedBytes() == 0 {
+		return nil, truncated("picture")
+	}
 	if err := s.header().check(s.codedBytes(), limits); err != nil {
 		return nil, err
 	}
