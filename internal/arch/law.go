@@ -42,7 +42,7 @@ var law = []room{
 	{name: "internal/digest", may: []string{""}},
 	{name: "internal/pdq", may: []string{""}, modules: []string{}},
 	{name: "internal/feature", modules: []string{}},
-	{name: "internal/picture", may: []string{"", "internal/pdq"}},
+	{name: "internal/picture", may: []string{"", "internal/pdq", "internal/feature"}},
 	// look-alikes, put on stacks for people to judge
 	{name: "internal/stack", may: []string{"", "internal/pdq"}, modules: []string{}},
 	// what of all that survives when people alter a picture; measured, never part of a scan
@@ -54,7 +54,7 @@ var law = []room{
 	// what was seen, small and encrypted
 	{name: "internal/thumb", may: []string{"", "internal/durable"}, modules: []string{}},
 	// 4: what others know
-	{name: "internal/hashset", may: []string{"", "internal/pdq", "internal/durable"}},
+	{name: "internal/hashset", may: []string{"", "internal/pdq", "internal/feature", "internal/durable"}},
 	// 5: what nobody can rewrite unseen; what people search
 	{name: "internal/ledger/check", modules: []string{"golang.org/x/mod", "filippo.io/mldsa"}},
 	{name: "internal/ledger", may: []string{"", "internal/ledger/check"}, modules: ledgerModules},

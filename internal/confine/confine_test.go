@@ -473,7 +473,7 @@ func TestStopOfVisit(t *testing.T) {
 func TestLook(t *testing.T) {
 	h := newHost(t, Options{})
 	data := drawn(t)
-	for _, ask := range []picture.Ask{{}, {Exact: true}, {Variants: true}, {Exact: true, Variants: true, Thumbnail: true}} {
+	for _, ask := range []picture.Ask{{}, {Exact: true}, {Variants: true}, {Exact: true, Variants: true, Thumbnail: true, Features: true}} {
 		want, err := picture.Look(context.Background(), data, ask, picture.Limits{})
 		if err != nil {
 			t.Fatal(err)
@@ -526,7 +526,7 @@ func fullView() *picture.View {
 // is asked of it, and what they do not allow costs no child.
 func TestLargestPicture(t *testing.T) {
 	h := newHost(t, Options{})
-	all := picture.Ask{Exact: true, Variants: true, Thumbnail: true}
+	all := picture.Ask{Exact: true, Variants: true, Thumbnail: true, Features: true}
 	v, err := h.Look(context.Background(), packedTIFF(9000, 9500), all) // 342 MB
 	if err != nil || v.Perceptual.Width != 9000 || len(v.Thumbnail) == 0 {
 		t.Errorf("%d pixels wide, a thumbnail of %d bytes, %v", v.Perceptual.Width, len(v.Thumbnail), err)
@@ -573,7 +573,7 @@ func TestViewCrosses(t *testing.T) {
 			t.Errorf("%d of %d bytes: %v", n, len(whole), err)
 		}
 	}
-	for _, want := range []picture.Ask{{}, {Exact: true}, {Variants: true}, {Thumbnail: true}} {
+	for _, want := range []picture.Ask{{}, {Exact: true}, {Variants: true}, {Thumbnail: true}, {Features: true}} {
 		if got := (&decoder{b: appendAsk(nil, want)}).ask(); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}

@@ -88,11 +88,12 @@ func (c *child) picture(d *decoder) ([]byte, error) {
 }
 
 func appendAsk(b []byte, a picture.Ask) []byte {
-	return appendInt(appendInt(appendInt(b, flag(a.Exact)), flag(a.Variants)), flag(a.Thumbnail))
+	b = appendInt(appendInt(b, flag(a.Exact)), flag(a.Variants))
+	return appendInt(appendInt(b, flag(a.Thumbnail)), flag(a.Features))
 }
 
 func (d *decoder) ask() picture.Ask {
-	return picture.Ask{Exact: d.int() != 0, Variants: d.int() != 0, Thumbnail: d.int() != 0}
+	return picture.Ask{Exact: d.int() != 0, Variants: d.int() != 0, Thumbnail: d.int() != 0, Features: d.int() != 0}
 }
 
 func appendView(b []byte, v *picture.View) []byte {
@@ -105,7 +106,7 @@ func appendView(b []byte, v *picture.View) []byte {
 		b = appendBytes(b, variant.Name)
 		b = appendInt(append(b, variant.PDQ[:]...), variant.Quality)
 	}
-	b = appendBytes(b, v.Thumbnail)
+	b = appendBytes(appendBytes(b, v.Thumbnail), v.Features)
 	b = appendInt(b, len(v.Findings))
 	for _, f := range v.Findings {
 		b = appendBytes(appendBytes(b, f.Code), f.Detail)
@@ -127,6 +128,9 @@ func decodeView(reply []byte) (v picture.View, err error) {
 	}
 	if b := d.bytes(); len(b) > 0 {
 		v.Thumbnail = b
+	}
+	if b := d.bytes(); len(b) > 0 {
+		v.Features = b
 	}
 	if n := d.count(); n > 0 {
 		v.Findings = make([]tutela.Finding, n)

@@ -16,12 +16,14 @@ type Ask struct {
 	Exact     bool // hash from all pixels; the zero value hashes large JPEG from reduced ones
 	Variants  bool // also hash the picture turned, mirrored, cropped and cut
 	Thumbnail bool // also make a small JPEG of it
+	Features  bool // also describe places in it, for package feature
 }
 
 // View is what [Look] found.
 type View struct {
 	Perceptual tutela.Perceptual
 	Thumbnail  []byte // JPEG of at most 256 pixels a side; nil if not asked for or not possible
+	Features   []byte // a feature.Set; nil if not asked for
 	Findings   []tutela.Finding
 }
 
@@ -123,6 +125,9 @@ func (l *looking) fast(ctx context.Context) (v View, ok bool) {
 	}
 	plane := planeOf(planes)
 	all := plane.View(plane.Whole())
+	if l.ask.Features && !showsPlaces(planes) {
+		return View{}, false
+	}
 	if doubtful(plane, all) {
 		return View{}, false
 	}
@@ -185,6 +190,9 @@ func (l *looking) of(planes *jpeg.Planes, plane *pdq.Plane, all *pdq.View) (v Vi
 	if l.ask.Thumbnail {
 		v.Thumbnail, _ = thumbnailOf(planes, l.orientation)
 	}
+	if l.ask.Features {
+		v.Features = featuresOf(grayOf(planes))
+	}
 	return v
 }
 
@@ -222,6 +230,9 @@ func (l *looking) exact(p *Picture) (v View) {
 	}
 	if l.ask.Thumbnail {
 		v.Thumbnail, _ = Thumbnail(p.Image, l.orientation)
+	}
+	if l.ask.Features {
+		v.Features = featuresOf(p.gray())
 	}
 	return v
 }
