@@ -34,9 +34,9 @@ import (
 type Options struct {
 	Program  string        // the program to start; default this one
 	Patience time.Duration // without progress before a child is ended; default 30 s
-	// FFmpeg is the program that decodes videos: a path or a name, "none" for none;
-	// default the ffmpeg that is found where programs are, if there is one. It is
-	// used on Linux only, where it can be confined.
+	// FFmpeg is the program that decodes videos, HEIC and AVIF: a path or a name,
+	// "none" for none; default the ffmpeg that is found where programs are, if there
+	// is one. It is used on Linux only, where it can be confined.
 	FFmpeg string
 }
 

@@ -27,8 +27,10 @@ func bmffName(data []byte) string {
 		switch brands[at : at+4] {
 		case "crx ":
 			return canonCR3
-		case "heic", "heix", "heim", "heis", "hevc", "hevx":
+		case "heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs":
 			return "HEIC"
+		case "avci", "avcs":
+			return "HEIF"
 		case "avif", "avis":
 			return "AVIF"
 		}

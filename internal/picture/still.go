@@ -165,7 +165,7 @@ func (s *still) grid(h *heif, id uint32) error {
 		return fmt.Errorf("%w: grid of %d×%d of %d×%d pixels for %d×%d", ErrDamaged, columns, rows, s.Width, s.Height, width, height)
 	}
 	s.columns, s.size = columns, image.Pt(int(width), int(height))
-	s.colour(h.property(id, "colr"))
+	h.each(id, s.coloured)
 	return nil
 }
 
@@ -187,7 +187,7 @@ func (s *still) frames(h *heif, ids []uint32) error {
 	if s.Width < 1 || s.Height < 1 || s.Width > 65535 || s.Height > 65535 {
 		return fmt.Errorf("%w: frames of %d×%d pixels", ErrDamaged, s.Width, s.Height)
 	}
-	s.colour(h.property(ids[0], "colr"))
+	h.each(ids[0], s.coloured)
 	total := 0
 	for _, id := range ids {
 		alike := h.kinds[id] == kind && bytes.Equal(h.property(id, coding.config), s.Config) && bytes.Equal(h.property(id, "ispe"), size)
@@ -211,10 +211,11 @@ func extent2(b []byte) (width, height int) {
 	return int(binary.BigEndian.Uint32(b[4:])), int(binary.BigEndian.Uint32(b[8:]))
 }
 
-// colour reads a colour information box of numbers: 14496-12, 12.1.5. That of a
-// profile says nothing of what is needed here.
-func (s *still) colour(b []byte) {
-	if len(b) < 11 || string(b[:4]) != "nclx" {
+// coloured takes a colour information box of numbers: 14496-12, 12.1.5. One of a
+// profile, which may stand beside it, says nothing of what is needed here.
+func (s *still) coloured(p property) {
+	b := p.body
+	if p.kind != "colr" || len(b) < 11 || string(b[:4]) != "nclx" {
 		return
 	}
 	s.Colour = Colour{Told: true, Matrix: int(binary.BigEndian.Uint16(b[8:])), Full: b[10]&0x80 != 0}

@@ -147,7 +147,7 @@ func TestGrid(t *testing.T) {
 		d    *drawing
 		crop image.Rectangle
 	}{
-		"whole":   {gridDrawing().with(nclx), image.Rect(0, 0, 171, 81)},
+		"whole":   {gridDrawing().with(box("colr", []byte("prof, of another")), nclx), image.Rect(0, 0, 171, 81)},
 		"cropped": {gridDrawing().with(nclx, crop), image.Rect(25, 11, 126, 71)},
 	} {
 		d := &shades{}
