@@ -81,14 +81,15 @@ type MatchKind uint8
 
 // The values are written into sealed match runs: they must never change.
 const (
-	MatchMD5    MatchKind = 1
-	MatchSHA1   MatchKind = 2
-	MatchSHA256 MatchKind = 3
-	MatchPDQ    MatchKind = 4
-	MatchVPDQ   MatchKind = 5 // by the frames of two videos
+	MatchMD5     MatchKind = 1
+	MatchSHA1    MatchKind = 2
+	MatchSHA256  MatchKind = 3
+	MatchPDQ     MatchKind = 4
+	MatchVPDQ    MatchKind = 5 // by the frames of two videos
+	MatchFeature MatchKind = 6 // by places in two pictures that look and lie alike
 )
 
-var matchKindNames = [...]string{MatchMD5: "md5", MatchSHA1: "sha1", MatchSHA256: "sha256", MatchPDQ: "pdq", MatchVPDQ: "vpdq"}
+var matchKindNames = [...]string{MatchMD5: "md5", MatchSHA1: "sha1", MatchSHA256: "sha256", MatchPDQ: "pdq", MatchVPDQ: "vpdq", MatchFeature: "feature"}
 
 func (k MatchKind) String() string {
 	if int(k) < len(matchKindNames) && matchKindNames[k] != "" {
@@ -113,7 +114,8 @@ type Match struct {
 	// is not confirmed: the exact hash may lie a few bits nearer or farther.
 	Scale int
 	// Shares of a video, in percent: how many of its frames met one of the
-	// known video, and how many of the known video's met one of its. 0 for all
-	// other matches.
+	// known video, and how many of the known video's met one of its. For a match
+	// by places QueryShare is how many of those that both pictures should show
+	// agree. 0 for all other matches.
 	QueryShare, KnownShare int
 }

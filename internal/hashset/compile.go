@@ -25,6 +25,8 @@ type Meta struct {
 	Format   string // what it was imported from
 	Imported time.Time
 	Sources  []Source
+
+	pictures *pictures // nil if the version has no features
 }
 
 // Work bounds what compiling may use.
@@ -71,6 +73,7 @@ type Report struct {
 	NotFound                    int64 // to withdraw, but no row holds them
 
 	PoorFrames int64 // frames of videos left out: their quality is too low to be matched
+	Placeless  int64 // pictures with too few places to be found by them
 
 	Uncategorised int64
 	Unlisted      []CodeCount // codes that the scheme registry does not list; kept
@@ -164,13 +167,21 @@ func (c *compiler) write(path string, meta Meta, what draft) (tutela.SetVersion,
 	if err != nil {
 		return tutela.SetVersion{}, err
 	}
-	digest, err := c.fill(tmp, &desc, meta.Sources, what)
+	if meta.pictures != nil {
+		desc.Features, err = meta.pictures.publish(c.ctx, featuresPath(path))
+		meta.Sources = slices.Concat(meta.Sources, meta.pictures.sources)
+		c.report.Placeless = meta.pictures.placeless
+	}
+	var digest tutela.SHA256
+	if err == nil {
+		digest, err = c.fill(tmp, &desc, meta.Sources, what)
+	}
 	err = errors.Join(err, tmp.Close())
 	if err == nil {
 		err = publish(tmp.Name(), path, digest)
 	}
 	if err != nil {
-		return tutela.SetVersion{}, errors.Join(err, discard(tmp.Name()))
+		return tutela.SetVersion{}, errors.Join(err, discard(tmp.Name()), discard(featuresPath(path)))
 	}
 	c.report.Rows = int64(desc.Holds.Rows)
 	version, err := desc.setVersion()

@@ -32,7 +32,7 @@ var (
 )
 
 func openAll(ctx context.Context, q ImportRequest) (_ *files, err error) {
-	if len(q.Files) == 0 {
+	if len(q.Files) == 0 && q.Pictures == nil {
 		return nil, errors.New("no files to import")
 	}
 	f := &files{paths: q.Files}

@@ -32,11 +32,12 @@ const (
 	VICS      Format = "vics"
 	NISTCAID  Format = "nist-caid" // VICS 1.2, in which NIST publishes known files
 	VPDQ      Format = "vpdq"      // the frames of one video
+	Pictures  Format = "pictures"  // pictures themselves, which the caller looks at: see [ImportRequest]
 )
 
 // Formats lists every format.
 func Formats() []Format {
-	return []Format{Hashdeep, Checksums, List, CSV, ICSE, NSRL, VICS, NISTCAID, VPDQ}
+	return []Format{Hashdeep, Checksums, List, CSV, ICSE, NSRL, VICS, NISTCAID, VPDQ, Pictures}
 }
 
 // aliases are names of tools that write a format.
@@ -157,6 +158,8 @@ func NewReader(f Format, r io.Reader, o Options) (Reader, error) {
 		return reader(vpdq.NewReader(r))
 	case NSRL:
 		return nil, errors.New("an NSRL database is read from a file, not from a stream")
+	case Pictures:
+		return nil, errors.New("pictures are looked at by who imports them")
 	}
 	return nil, fmt.Errorf("%w: %q", ErrFormat, f)
 }

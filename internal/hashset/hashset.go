@@ -5,7 +5,8 @@
 // Start with [OpenStore] on the lab's folder of sets: [Store.Import] adds a
 // version of a set, as a whole list or as what comes to the version in use or
 // leaves it; [Store.OpenActive] gives the [Sets] that a scan matches against;
-// [Sets.Match] asks what a record means, [Sets.LookupValue] and
+// [Sets.Match] asks what a record means, [Sets.Places] which known pictures show
+// the same in part, [Sets.LookupValue] and
 // [Sets.LookupAll] what is known about digests alone. Below that, [OpenFile]
 // reads a foreign file, [Compile] writes a compiled set from any [Reader], and
 // [Open] maps one; [Set.Exact], [Set.ExactAll], [Set.Near] and [Set.Video] ask a

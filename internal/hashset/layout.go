@@ -186,6 +186,8 @@ type description struct {
 	Holds    holdings  `json:"holds"`  // of the version
 	Stored   stored    `json:"stored"` // of this file; the same where there is no base
 	Base     *baseText `json:"base,omitempty"`
+	// Features names the file beside this one that describes places in pictures.
+	Features *featuresText `json:"features,omitempty"`
 }
 
 type section struct {

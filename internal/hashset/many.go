@@ -314,5 +314,5 @@ func (s *Sets) Damage() error {
 			return err
 		}
 	}
-	return nil
+	return s.places.damage()
 }

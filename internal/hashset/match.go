@@ -11,7 +11,10 @@ import (
 
 // Sets are open sets that are matched together, in order of name and version.
 // Its methods but Close are safe for concurrent use.
-type Sets struct{ sets []*Set }
+type Sets struct {
+	sets   []*Set
+	places places
+}
 
 // NewSets takes sets over: Close closes them.
 func NewSets(sets ...*Set) *Sets {
@@ -19,7 +22,7 @@ func NewSets(sets ...*Set) *Sets {
 	slices.SortStableFunc(sets, func(a, b *Set) int {
 		return cmp.Or(strings.Compare(a.meta.Name, b.meta.Name), cmp.Compare(a.meta.Version, b.meta.Version))
 	})
-	return &Sets{sets}
+	return &Sets{sets: sets}
 }
 
 // All gives the sets in order.

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"tutela"
+	"tutela/internal/feature"
 )
 
 // Set is an open compiled set. All its methods but Close are safe for
@@ -53,8 +54,14 @@ type layer struct {
 // hide rows but cannot crash the program.
 func Open(path string) (*Set, error) {
 	s, err := openWhole(path)
-	if err != nil || s.desc.Base == nil {
-		return s, err
+	if err != nil {
+		return nil, err
+	}
+	if err := s.hasFeatures(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open set %s: %w", path, err), s.Close())
+	}
+	if s.desc.Base == nil {
+		return s, nil
 	}
 	if err := s.openBase(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open set %s: %w", path, err), s.Close())
@@ -225,8 +232,8 @@ func (s *Set) Counts() Counts {
 	return Counts{h.MD5, h.SHA1, h.SHA256, h.PDQ, h.Videos}
 }
 
-// Verify reads the whole file, and that of the base, and holds their SHA-256
-// against what was told at import.
+// Verify reads the whole file, that of its features and that of the base, and
+// holds their SHA-256 against what was told at import.
 func (s *Set) Verify(ctx context.Context) error {
 	d, err := hashFile(ctx, io.NewSectionReader(bytes.NewReader(s.data), 0, int64(len(s.data))))
 	if err != nil {
@@ -234,6 +241,9 @@ func (s *Set) Verify(ctx context.Context) error {
 	}
 	if d != s.meta.Digest {
 		return fmt.Errorf("verify set %s: %w: its digest is %s, not %s", s.path, ErrCorrupt, d, s.meta.Digest)
+	}
+	if err := s.eachFeatures(ctx, func(tutela.SHA256, feature.Set) {}); err != nil {
+		return fmt.Errorf("verify set %s: %w", s.path, err)
 	}
 	if s.base != nil {
 		return s.base.Verify(ctx)

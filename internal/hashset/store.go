@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,8 @@ import (
 )
 
 // Store is a lab's folder of sets: NAME/VERSION.set, its digest beside it in
-// VERSION.set.sha256, and VERSION.removed once it was taken out of use. Nothing
+// VERSION.set.sha256, VERSION.features if it was made from pictures, and
+// VERSION.removed once it was taken out of use. Nothing
 // in it is ever rewritten or deleted: a match of years ago must be provable
 // against the very bytes it was made with.
 //
@@ -83,9 +85,10 @@ func (s *Store) file(name string, version int, suffix string) string {
 // ImportRequest says what to import.
 type ImportRequest struct {
 	Name     string
-	Status   tutela.Status // 0 is that of the version in use, to add to it or withdraw from it
-	Files    []string      // at least one; all become one set
-	Format   Format        // "" detects it for each file
+	Status   tutela.Status             // 0 is that of the version in use, to add to it or withdraw from it
+	Files    []string                  // at least one; all become one set
+	Format   Format                    // "" detects it for each file
+	Pictures iter.Seq2[Picture, error] // instead of Files: what somebody saw in pictures; an error ends the import
 	Options  Options
 	Imported time.Time
 	Work     Work   // TempDir "" is the folder of the set
@@ -108,6 +111,9 @@ func (s *Store) importSet(ctx context.Context, q ImportRequest) (_ tutela.SetVer
 	if err := s.checkNew(q.Name); err != nil {
 		return none, Report{}, err
 	}
+	if q.Pictures != nil && q.Intent == Withdraw {
+		return none, Report{}, errors.New("pictures are withdrawn by a list of their digests")
+	}
 	files, err := openAll(ctx, q)
 	if err != nil {
 		return none, Report{}, err
@@ -122,7 +128,7 @@ func (s *Store) importSet(ctx context.Context, q ImportRequest) (_ tutela.SetVer
 		return none, Report{}, err
 	}
 	defer lock.Unlock()
-	if err := sweep(dir); err != nil {
+	if err := errors.Join(sweep(dir), s.sweepFeatures(q.Name)); err != nil {
 		return none, Report{}, err
 	}
 	next, err := s.nextVersion(q.Name)
@@ -131,15 +137,23 @@ func (s *Store) importSet(ctx context.Context, q ImportRequest) (_ tutela.SetVer
 	}
 	meta := Meta{Name: q.Name, Version: next, Status: q.Status, Scheme: cmp.Or(q.Options.Scheme, files.scheme),
 		Format: files.formats(), Imported: q.Imported, Sources: files.sources}
-	return s.compile(ctx, q, meta, files)
+	if q.Pictures == nil {
+		return s.compile(ctx, q, meta, files)
+	}
+	meta.Format = string(Pictures)
+	if meta.pictures, err = newPictures(dir, q); err != nil {
+		return none, Report{}, err
+	}
+	defer func() { err = errors.Join(err, meta.pictures.close()) }()
+	return s.compile(ctx, q, meta, meta.pictures)
 }
 
 // compile writes the next version against the one in use.
-func (s *Store) compile(ctx context.Context, q ImportRequest, meta Meta, files *files) (_ tutela.SetVersion, _ Report, err error) {
+func (s *Store) compile(ctx context.Context, q ImportRequest, meta Meta, from Reader) (_ tutela.SetVersion, _ Report, err error) {
 	path := s.file(q.Name, meta.Version, setSuffix)
 	prev, err := s.Open(q.Name, 0)
 	if err != nil && q.Intent == Replace {
-		return Compile(ctx, path, meta, files, q.Work) // also over one that is damaged
+		return Compile(ctx, path, meta, from, q.Work) // also over one that is damaged
 	}
 	if err != nil {
 		return tutela.SetVersion{}, Report{}, err
@@ -147,8 +161,19 @@ func (s *Store) compile(ctx context.Context, q ImportRequest, meta Meta, files *
 	defer func() { err = errors.Join(err, prev.Close()) }()
 	if q.Intent != Replace {
 		meta = meta.follow(prev, q.Intent)
+		if meta.pictures == nil && prev.Features() > 0 {
+			if meta.pictures, err = newPictures(filepath.Dir(path), ImportRequest{}); err != nil {
+				return tutela.SetVersion{}, Report{}, err
+			}
+			defer func() { err = errors.Join(err, meta.pictures.close()) }()
+		}
+		if meta.pictures != nil {
+			if err := meta.pictures.follow(ctx, prev); err != nil {
+				return tutela.SetVersion{}, Report{}, err
+			}
+		}
 	}
-	return compileChange(ctx, path, meta, files, prev, q.Intent, q.Work)
+	return compileChange(ctx, path, meta, from, prev, q.Intent, q.Work)
 }
 
 // follow is the meta of a version that goes on with prev.
