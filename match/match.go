@@ -42,6 +42,7 @@ type Answer struct {
 	Video    *tutela.Video       // nil if it is none
 	Findings []tutela.Finding    // what could not be seen
 	Matches  []tutela.Match      // without a Leaf
+	Features []byte              // places in the picture, as a set of pictures has them; only by [Matcher.Learn]
 	Sets     []tutela.SetVersion // that were asked
 }
 
@@ -93,7 +94,46 @@ const pictureBytes = 512 << 20
 
 // Content says what a content is and what is known about it. That a picture or
 // video was not decoded is a finding, not an error.
+//
+// A picture that no set knows otherwise is held against the sets that were made
+// from pictures, by places in it.
 func (m *Matcher) Content(ctx context.Context, content io.ReaderAt, size int64) (*Answer, error) {
+	a, err := m.see(ctx, content, size, picture.Ask{Exact: true, Variants: true})
+	if err != nil {
+		return nil, err
+	}
+	r := tutela.Record{Hashed: true, Digests: a.Digests, Type: a.Type, Picture: a.Picture, Video: a.Video}
+	if a.Matches = m.sets.Match(0, &r); len(a.Matches) == 0 && m.placed(a) {
+		a.Matches, err = m.places(ctx, content, a)
+	}
+	return a, errors.Join(err, m.sets.Damage())
+}
+
+// Learn says what a content is, with what a set of pictures is made of: exact
+// hashes and features. It asks no set.
+func (m *Matcher) Learn(ctx context.Context, content io.ReaderAt, size int64) (*Answer, error) {
+	return m.see(ctx, content, size, picture.Ask{Exact: true, Features: true})
+}
+
+// placed reports whether places can tell more of a content.
+func (m *Matcher) placed(a *Answer) bool {
+	return m.sets.Features() && a.Picture != nil && min(a.Picture.Width, a.Picture.Height) >= hashset.MinSide
+}
+
+func (m *Matcher) places(ctx context.Context, content io.ReaderAt, a *Answer) ([]tutela.Match, error) {
+	data, err := readAll(content, a.Size)
+	if err != nil {
+		return nil, err
+	}
+	view, err := m.host.Look(ctx, data, picture.Ask{Features: true})
+	if err != nil {
+		return nil, a.note(ctx, err)
+	}
+	return m.sets.Places(0, view.Features, view.Perceptual.Decoder), nil
+}
+
+// see reads a content and decodes it.
+func (m *Matcher) see(ctx context.Context, content io.ReaderAt, size int64, ask picture.Ask) (*Answer, error) {
 	a := &Answer{Size: size, Sets: m.sets.Versions()}
 	head := make([]byte, min(size, digest.TypeBytes))
 	if _, err := content.ReadAt(head, 0); err != nil && err != io.EOF {
@@ -105,32 +145,38 @@ func (m *Matcher) Content(ctx context.Context, content io.ReaderAt, size int64) 
 	}
 	switch a.Type = digest.Type(head); {
 	case picture.IsPicture(a.Type):
-		err = m.picture(ctx, a, content)
+		err = m.picture(ctx, a, content, ask)
 	case video.IsVideo(a.Type):
 		err = m.video(ctx, a, content)
 	}
 	if err := a.note(ctx, err); err != nil {
 		return nil, err
 	}
-	r := tutela.Record{Hashed: true, Digests: a.Digests, Type: a.Type, Picture: a.Picture, Video: a.Video}
-	a.Matches = m.sets.Match(0, &r)
-	return a, m.sets.Damage()
+	return a, nil
 }
 
-func (m *Matcher) picture(ctx context.Context, a *Answer, content io.ReaderAt) error {
+func (m *Matcher) picture(ctx context.Context, a *Answer, content io.ReaderAt, ask picture.Ask) error {
 	if a.Size > pictureBytes {
 		return fmt.Errorf("a picture file of %d bytes is over the limit of %d", a.Size, pictureBytes)
 	}
-	data := make([]byte, a.Size)
-	if _, err := content.ReadAt(data, 0); err != nil && err != io.EOF {
-		return err
-	}
-	view, err := m.host.Look(ctx, data, picture.Ask{Exact: true, Variants: true})
+	data, err := readAll(content, a.Size)
 	if err != nil {
 		return err
 	}
-	a.Picture, a.Findings = &view.Perceptual, view.Findings
+	view, err := m.host.Look(ctx, data, ask)
+	if err != nil {
+		return err
+	}
+	a.Picture, a.Findings, a.Features = &view.Perceptual, view.Findings, view.Features
 	return nil
+}
+
+func readAll(content io.ReaderAt, size int64) ([]byte, error) {
+	data := make([]byte, size)
+	if _, err := content.ReadAt(data, 0); err != nil && err != io.EOF {
+		return nil, err
+	}
+	return data, nil
 }
 
 func (m *Matcher) video(ctx context.Context, a *Answer, content io.ReaderAt) error {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"tutela"
+	"tutela/internal/hashset"
 	"tutela/internal/picture"
 )
 
@@ -30,25 +31,79 @@ func (r *reading) look(ctx context.Context, rec *tutela.Record) {
 	rec.Picture = &view.Perceptual
 	rec.Findings = append(slices.Clip(rec.Findings), view.Findings...)
 	r.o.thumbs.keep(rec, view.Thumbnail)
-	r.confirm(ctx, rec, data)
+	r.makeSure(ctx, rec, data)
 }
 
-// confirm makes the exact hashes of a picture whose quick ones met something, so
-// that no match that is reported rests on a quick one.
-func (r *reading) confirm(ctx context.Context, rec *tutela.Record, data []byte) {
-	if rec.Picture.Scale == 0 || r.o.certain == nil {
+// makeSure finds out what the match run, which has no evidence at hand, cannot:
+// the exact hashes of a picture whose quick ones met something, and the known
+// pictures that have places in common with one that met nothing.
+func (r *reading) makeSure(ctx context.Context, rec *tutela.Record, data []byte) {
+	known, places := r.placer()
+	places = places && min(rec.Picture.Width, rec.Picture.Height) >= hashset.MinSide
+	if r.o.certain == nil || rec.Picture.Scale == 0 && !places {
 		return
 	}
+	sure, ok := r.confirmed(ctx, rec, data)
+	if !ok {
+		return // the match stands, and is marked as not confirmed
+	}
+	var found []tutela.Match
+	if places {
+		found = r.places(ctx, sure, data, known)
+	}
+	r.o.certain.lend(sure, found)
+}
+
+// confirmed is the record with the picture that its matches are to rest on: the
+// exact one where a quick hash met something, none where it met nothing.
+func (r *reading) confirmed(ctx context.Context, rec *tutela.Record, data []byte) (sure *tutela.Record, ok bool) {
+	if rec.Picture.Scale == 0 {
+		return rec, true
+	}
+	copied := *rec
+	sure = &copied
 	met := func(m tutela.Match) bool { return m.Kind == tutela.MatchPDQ }
 	if !slices.ContainsFunc(r.o.sets.Match(0, rec), met) {
-		r.o.certain.lend(rec, nil)
-		return
+		sure.Picture = nil
+		return sure, true
 	}
 	exact, err := r.o.host.Look(ctx, data, picture.Ask{Exact: true, Variants: true})
-	if err == nil {
-		r.o.certain.lend(rec, &exact.Perceptual)
+	if err != nil {
+		return nil, false
 	}
-	// Otherwise the match stands, and is marked as not confirmed.
+	sure.Picture = &exact.Perceptual
+	return sure, true
+}
+
+// Placer is a [Matcher] that also finds pictures by places in them, for pictures
+// that Match does not know.
+type Placer interface {
+	// Features reports whether any set can be asked so.
+	Features() bool
+	// Places gives matches in order of set, version and row, the same every time.
+	// features are a feature.Set, decoder what gave the pixels.
+	Places(leaf uint64, features []byte, decoder string) []tutela.Match
+}
+
+var _ Placer = (*hashset.Sets)(nil)
+
+func (r *reading) placer() (Placer, bool) {
+	p, ok := r.o.sets.(Placer)
+	return p, ok && p.Features()
+}
+
+// places looks for what a picture has in common with known ones, if nothing else
+// is known of it. That costs as much as hashing the picture, and is spent on what
+// the hashes leave over. A child that dies of it leaves what was found before.
+func (r *reading) places(ctx context.Context, sure *tutela.Record, data []byte, known Placer) []tutela.Match {
+	if len(r.o.sets.Match(0, sure)) > 0 {
+		return nil
+	}
+	view, err := r.o.host.Look(ctx, data, picture.Ask{Features: true})
+	if err != nil {
+		return nil
+	}
+	return known.Places(0, view.Features, view.Perceptual.Decoder)
 }
 
 // watch reads a video and adds the hashes of its frames, or the finding that

@@ -1,11 +1,13 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -110,13 +112,31 @@ func (m *matching) matchAll(records []*tutela.Record) [][]tutela.Match {
 					return
 				}
 				for i := from; i < min(from+matchTogether, len(records)); i++ {
-					found[i] = m.sets.Match(m.state.Records+uint64(i), m.certain.take(records[i]))
+					found[i] = m.match(m.state.Records+uint64(i), records[i])
 				}
 			}
 		})
 	}
 	group.Wait()
 	return found
+}
+
+// match looks one record up. What was found by places comes in where the order of
+// set, version and row puts it.
+func (m *matching) match(leaf uint64, r *tutela.Record) []tutela.Match {
+	sure, found := m.certain.take(r)
+	out := m.sets.Match(leaf, sure)
+	if len(found) == 0 {
+		return out
+	}
+	for _, f := range found { // copied: other records have the same content
+		f.Leaf = leaf
+		out = append(out, f)
+	}
+	slices.SortStableFunc(out, func(a, b tutela.Match) int {
+		return cmp.Or(cmp.Compare(a.Set, b.Set), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Row, b.Row))
+	})
+	return out
 }
 
 // matchTogether is how many records one processor takes at a time.
