@@ -30,6 +30,7 @@ func runPart(ctx context.Context, args []string) error {
 		"hash-progressive": hashPictures("progressive"),
 
 		"robustness": measureSurvival,
+		"shift":      measureShift,
 
 		"near-build":  buildNear,
 		"near-single": askNear(askSingly),

@@ -27,6 +27,7 @@ func tasks() []task {
 		{"start", "from start to end of `tutela hash` of one small file", false, (*bench).start},
 		{"ledger", "ledger: records of 250 bytes, encrypted, fdatasync every 65,536", false, (*bench).ledger},
 		{"jpeg", "JPEGs of 12 megapixels: to brightness at 1/8, and to PDQ", false, (*bench).jpegs},
+		{"shift", "quick PDQ against exact", false, (*bench).shift},
 		{"exact", "exact look-ups in a set of 10,000,000 MD5", false, (*bench).exact},
 		{"exact-large", "a set of 100,000,000 SHA-256", false, (*bench).exactLarge},
 		{"near", "near look-ups (up to 31 bits) among 4,000,000 PDQ", false, (*bench).nearest},

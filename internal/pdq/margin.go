@@ -8,5 +8,5 @@ func Margin(scale int) int {
 	if scale <= 1 {
 		return 0
 	}
-	return 8
+	return 16
 }
