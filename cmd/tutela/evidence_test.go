@@ -32,6 +32,8 @@ var makers = map[string]func(where string, args []string) error{
 	"zeros":     makeZeros,
 	"truncated": makeTruncated,
 	"mbr-loop":  makeLoop,
+	"scene":     makeScene,
+	"captioned": makeCaptioned,
 }
 
 // cmdMake is `make KIND WHERE …`.

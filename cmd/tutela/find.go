@@ -306,8 +306,10 @@ func explainMatch(m tutela.Match) string {
 		why = fmt.Sprintf("looks alike, %d of 256 bits differ", m.Distance)
 	case tutela.MatchVPDQ:
 		why = fmt.Sprintf("%d %% of its frames look like the known video's, of which they cover %d %%", m.QueryShare, m.KnownShare)
+	case tutela.MatchFeature:
+		why = fmt.Sprintf("%s (%d %% of what both show)", m.Variant, m.QueryShare)
 	}
-	if m.Variant != "" {
+	if m.Variant != "" && m.Kind != tutela.MatchFeature {
 		why += " (" + m.Variant + ")"
 	}
 	if m.Scale != 0 {
@@ -320,6 +322,9 @@ func explainMatch(m tutela.Match) string {
 	decoded := ""
 	if m.Decoder != "" {
 		decoded = ", decoded by " + m.Decoder
+	}
+	if m.Kind == tutela.MatchFeature {
+		decoded += "; look at it: common text can do that"
 	}
 	return fmt.Sprintf("%s, set %s version %d%s%s", why, m.Set, m.Version, category, decoded)
 }

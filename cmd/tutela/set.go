@@ -32,8 +32,9 @@ type setImport struct {
 	Status   string   `help:"alert, of-interest or known-good. Required, but to add or withdraw."`
 	Add      bool     `xor:"intent" help:"Add what the files list to the version in use."`
 	Withdraw bool     `xor:"intent" help:"Take rows that hold what the files list out of the version in use."`
-	Format   string   `help:"Default: told from the content."`
+	Format   string   `help:"Default: told from the content. pictures: the files are pictures, which are then also found cut or captioned."`
 	Scheme   string   `help:"The category scheme of its codes. Default: what the file says."`
+	Category string   `help:"With --format pictures: the category of all of them." placeholder:"CODE"`
 	Map      []string `help:"A column of a table and what it holds, as COLUMN=FIELD; may be repeated." sep:"none"`
 }
 
@@ -49,9 +50,18 @@ func (c *setImport) Run(a *app) error {
 	defer l.Close()
 	shown := newImporting(c.Name)
 	request.Work.Progress = shown.take
+	learnt := &learning{a: a, left: map[string]error{}, kept: len(c.File)}
+	if request.Format == hashset.Pictures {
+		if err := learnt.open(c.category()); err != nil {
+			return err
+		}
+		defer learnt.close()
+		request.Files, request.Pictures = nil, learnt.each(c.File)
+	}
 	stop := showing(a, shown.line)
 	version, report, err := l.Sets.Import(a.ctx, request)
 	stop()
+	learnt.report()
 	switch {
 	case errors.Is(err, hashset.ErrName):
 		return misuse("%v", err)
@@ -61,13 +71,16 @@ func (c *setImport) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := c.record(a, l, version, report); err != nil {
+	if err := c.record(a, l, version, report, learnt.kept); err != nil {
 		return err
 	}
 	if hashset.Format(version.Format).KnownGood() && version.Status != tutela.KnownGood {
 		fmt.Fprintf(a.errs, "tutela: note: %s lists files that are known and harmless; as %s, each of them will be reported\n", version.Format, version.Status)
 	}
-	return c.print(a, version, report)
+	if err := c.print(a, version, report); err != nil || len(learnt.left) == 0 {
+		return err
+	}
+	return errUnreadable
 }
 
 func (c *setImport) request() (r hashset.ImportRequest, err error) {
@@ -88,6 +101,12 @@ func (c *setImport) request() (r hashset.ImportRequest, err error) {
 			return r, misuse("--format: %v", err)
 		}
 	}
+	if c.Category != "" && r.Format != hashset.Pictures {
+		return r, misuse("--category is for --format pictures: a list says the categories of its rows")
+	}
+	if r.Format == hashset.Pictures {
+		return r, c.checkPictures(r)
+	}
 	for _, m := range c.Map {
 		mapping, err := hashset.ParseMapping(m)
 		if err != nil {
@@ -98,7 +117,27 @@ func (c *setImport) request() (r hashset.ImportRequest, err error) {
 	return r, nil
 }
 
-func (c *setImport) record(a *app, l *lab.Lab, version tutela.SetVersion, report hashset.Report) error {
+// checkPictures refuses what has no meaning for pictures.
+func (c *setImport) checkPictures(r hashset.ImportRequest) error {
+	switch {
+	case r.Status == tutela.KnownGood:
+		return misuse("--status known-good: pictures are imported to be looked for; import a list of digests of what is known and harmless")
+	case c.Withdraw:
+		return misuse("--withdraw: pictures are withdrawn by a list of their digests, as tutela hash prints them")
+	case len(c.Map) > 0:
+		return misuse("--map: columns are mapped in tables only")
+	}
+	return nil
+}
+
+func (c *setImport) category() tutela.Category {
+	if c.Category == "" {
+		return tutela.Category{}
+	}
+	return tutela.Category{Scheme: c.Scheme, Code: c.Category}
+}
+
+func (c *setImport) record(a *app, l *lab.Lab, version tutela.SetVersion, report hashset.Report, files int) error {
 	set, err := l.Sets.Open(version.Name, version.Version)
 	if err != nil {
 		return err
@@ -106,11 +145,14 @@ func (c *setImport) record(a *app, l *lab.Lab, version tutela.SetVersion, report
 	defer set.Close()
 	detail := tutela.SetImport{Set: version, Refused: uint64(report.NoDigest + report.Refused)}
 	sources := set.Sources()
-	for i, s := range sources[max(0, len(sources)-len(c.File)):] { // of this version
+	for i, s := range sources[max(0, len(sources)-files):] { // of this version
 		if i == 0 {
 			detail.Digest = s.SHA256
 		}
 		detail.Source = strings.TrimPrefix(detail.Source+", "+s.Name, ", ")
+	}
+	if c.Format == string(hashset.Pictures) { // there may be thousands
+		detail.Source = count(files, "picture")
 	}
 	return record(a, l, tutela.EventSetImport, tutela.Event{}, detail)
 }
@@ -129,8 +171,9 @@ func (c *setImport) print(a *app, version tutela.SetVersion, report hashset.Repo
 		Unchanged  int64 `json:"unchanged"`
 		NotFound   int64 `json:"not_found"`
 		PoorFrames int64 `json:"poor_frames"`
+		Placeless  int64 `json:"placeless"`
 	}{lineOfSet(version), report.Read, report.Merged, report.NoDigest, report.Refused, report.Trivial,
-		report.Added, report.Withdrawn, report.Unchanged, report.NotFound, report.PoorFrames}
+		report.Added, report.Withdrawn, report.Unchanged, report.NotFound, report.PoorFrames, report.Placeless}
 	return a.print(line, func(w io.Writer) {
 		fmt.Fprintf(w, "Set %s version %d (%s): %s from %s.\n", version.Name, version.Version, version.Status, count(version.Count, "row"), version.Format)
 		if version.Version > 1 {
@@ -138,6 +181,7 @@ func (c *setImport) print(a *app, version tutela.SetVersion, report hashset.Repo
 		}
 		said(w, report.NotFound, "rows to withdraw are not in the set")
 		said(w, report.PoorFrames, "frames of videos left out: their quality is too low to be matched")
+		said(w, report.Placeless, "pictures show too little to be found when they are cut or captioned")
 		said(w, report.Merged, "repeated rows merged")
 		said(w, report.NoDigest, "rows without a digest that can be looked up were left out")
 		said(w, report.Refused, "rows left out: they name nothing but empty files or blocks of zeros")
