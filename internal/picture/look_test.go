@@ -253,10 +253,10 @@ func distanceOf(p tutela.Perceptual, name string, known tutela.PDQ) int {
 // TestVariantsOfReducedLuma: also a large JPEG is undone, and its variants are
 // near those made from all pixels.
 func TestVariantsOfReducedLuma(t *testing.T) {
-	m := scene(1400, 1100)
-	data := asJPEG(t, framed(m, image.Rect(0, 0, 1501, 1203), image.Pt(49, 53), 0))
+	m := scene(2600, 2100)
+	data := asJPEG(t, framed(m, image.Rect(0, 0, 2701, 2203), image.Pt(49, 53), 0))
 	fast, exact := look(t, data, Ask{Variants: true}).Perceptual, look(t, data, Ask{Variants: true, Exact: true}).Perceptual
-	if fast.Scale != 4 {
+	if fast.Scale != 8 {
 		t.Fatalf("scale %d", fast.Scale)
 	}
 	known := look(t, asJPEG(t, m), Ask{Exact: true}).Perceptual.PDQ
