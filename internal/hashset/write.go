@@ -289,7 +289,7 @@ const hashRecord = 36
 
 // nearFrom is how many hashes are worth an index: below it, going through all of
 // them is faster.
-const nearFrom = 2048
+const nearFrom = near.Worth
 
 // writeHashes writes hashes, their rows and, if there are many, their index.
 func (c *columns) writeHashes() error {
