@@ -280,12 +280,26 @@ func printHit(w io.Writer, h *catalog.Hit, near bool) {
 		about = append(about, fmt.Sprintf("%d bits away", h.Distance))
 	}
 	fmt.Fprintf(w, "    %s  leaf %d\n", strings.Join(about, "  "), h.Leaf)
+	if v := r.Video; v != nil {
+		fmt.Fprintf(w, "    video: %s\n", describeVideo(v))
+	}
 	for _, m := range h.Matches {
 		fmt.Fprintf(w, "    %s: %s\n", strings.ToUpper(m.Status.String()), explainMatch(m))
 	}
 	for _, f := range r.Findings {
 		fmt.Fprintf(w, "    finding: %s\n", f)
 	}
+}
+
+func describeVideo(v *tutela.Video) string {
+	said := []string{v.Container}
+	if v.Codec != "" {
+		said = append(said, v.Codec, fmt.Sprintf("%d×%d", v.Width, v.Height))
+	}
+	if v.Duration > 0 {
+		said = append(said, term.Span(v.Duration))
+	}
+	return strings.Join(said, "  ") + "  " + count(uint64(len(v.Frames)), "frame") + " hashed"
 }
 
 func volumeMark(volume string) string {
