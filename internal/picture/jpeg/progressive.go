@@ -157,12 +157,13 @@ func (p *progress) wanting() int {
 	return n
 }
 
-// finish transforms what all scans together gave.
+// finish transforms what all scans together gave. Where none was of the luma, all
+// stays mid-grey.
 func (p *progress) finish(d *decoder) {
-	if p.blocks == nil {
+	luma := &d.frame.components[0]
+	if p.blocks == nil || luma.quantised == nil {
 		return
 	}
-	luma := &d.frame.components[0]
 	pic := newPicture(&d.y, p.scale, luma.quantised)
 	var block [64]int32
 	for row := range luma.high {
