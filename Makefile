@@ -1,5 +1,6 @@
-# tutela: targets for people and machines. Only Go and make are needed; `make
-# bench` installs the tools it compares with by itself.
+# tutela: targets for people and machines. Only Go and make are needed, and
+# for two tests The Sleuth Kit and ffmpeg, which .ci/run installs; `make bench`
+# installs the tools it compares with by itself.
 
 GO      ?= go
 export CGO_ENABLED = 0

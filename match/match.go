@@ -89,9 +89,6 @@ func (m *Matcher) Close() error { return errors.Join(m.host.Close(), m.sets.Clos
 // SHA-256 or, within 31 bits, PDQ. Errors wrap tutela.ErrDigest if it is none.
 func (m *Matcher) Value(value string) ([]Hit, error) { return m.sets.LookupValue(value) }
 
-// pictureBytes is the largest picture file that is read into memory.
-const pictureBytes = 512 << 20
-
 // Content says what a content is and what is known about it. That a picture or
 // video was not decoded is a finding, not an error.
 //
@@ -156,8 +153,8 @@ func (m *Matcher) see(ctx context.Context, content io.ReaderAt, size int64, ask 
 }
 
 func (m *Matcher) picture(ctx context.Context, a *Answer, content io.ReaderAt, ask picture.Ask) error {
-	if a.Size > pictureBytes {
-		return fmt.Errorf("a picture file of %d bytes is over the limit of %d", a.Size, pictureBytes)
+	if a.Size > picture.MaxFile {
+		return fmt.Errorf("a picture file of %d bytes is over the limit of %d", a.Size, picture.MaxFile)
 	}
 	data, err := readAll(content, a.Size)
 	if err != nil {

@@ -141,13 +141,10 @@ func (h hashing) content(name string, f io.Reader, again func() ([]byte, error))
 	})
 }
 
-// pictureBytes is the largest picture file that is read into memory.
-const pictureBytes = 512 << 20
-
 // picture adds the perceptual hash; that a picture cannot be decoded is
 // said, and the digests stand all the same.
 func (h hashing) picture(read func() ([]byte, error), line *hashLine) {
-	if line.Size > pictureBytes {
+	if line.Size > picture.MaxFile {
 		fmt.Fprintf(h.app.errs, "tutela: %s: picture not decoded: %d bytes\n", line.Path, line.Size)
 		return
 	}

@@ -119,6 +119,10 @@ var readable = []string{
 	"image/jp2", "image/jpx", "image/jpm", "image/jxl", "image/jxr", // so that a record says what they are
 }
 
+// MaxFile is the largest picture file, in bytes, that is worth reading into
+// memory.
+const MaxFile = 512 << 20
+
 // IsPicture reports whether [Decode] is worth calling for contents of a MIME type:
 // it reads them, or says by name what it does not read.
 func IsPicture(mime string) bool { return slices.Contains(readable, mime) }

@@ -137,21 +137,18 @@ func notDecoded(rec *tutela.Record, err error) {
 	find(rec, tutela.FindingNotDecoded, err)
 }
 
-// pictureBytes bounds what one picture file may take in memory.
-const pictureBytes = 512 << 20
-
 // data is the whole content: what was kept, or read a second time.
 func (r *reading) data() ([]byte, error) {
 	if r.keep != nil {
 		return r.keep, nil
 	}
-	if r.entry.Size > pictureBytes {
-		return nil, fmt.Errorf("a picture file of %d bytes is over the limit of %d", r.entry.Size, pictureBytes)
+	if r.entry.Size > picture.MaxFile {
+		return nil, fmt.Errorf("a picture file of %d bytes is over the limit of %d", r.entry.Size, picture.MaxFile)
 	}
 	content, err := r.entry.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer content.Close()
-	return io.ReadAll(io.LimitReader(content, pictureBytes))
+	return io.ReadAll(io.LimitReader(content, picture.MaxFile))
 }
