@@ -40,14 +40,6 @@ func brightness(m image.Image) func(x, y int) float32 {
 		return func(x, y int) float32 { return float32(m.Pix[m.PixOffset(x, y)]) }
 	case *image.Gray16: // big-endian samples: the first byte is the upper half
 		return func(x, y int) float32 { return float32(m.Pix[m.PixOffset(x, y)]) }
-	case *image.RGBA:
-		return ofRGB(m.Pix, m.PixOffset, 1)
-	case *image.NRGBA:
-		return ofRGB(m.Pix, m.PixOffset, 1)
-	case *image.RGBA64:
-		return ofRGB(m.Pix, m.PixOffset, 2)
-	case *image.NRGBA64:
-		return ofRGB(m.Pix, m.PixOffset, 2)
 	case *image.Paletted:
 		return ofPaletted(m)
 	case *image.CMYK:
@@ -56,7 +48,8 @@ func brightness(m image.Image) func(x, y int) float32 {
 			return pdq.Brightness(color.CMYKToRGB(p[0], p[1], p[2], p[3]))
 		}
 	}
-	return func(x, y int) float32 { return ofColour(m.At(x, y)) }
+	at := coloursOf(m)
+	return func(x, y int) float32 { return pdq.Brightness(at(x, y)) }
 }
 
 func ofYCbCr(m *image.YCbCr) func(x, y int) float32 {
@@ -66,26 +59,11 @@ func ofYCbCr(m *image.YCbCr) func(x, y int) float32 {
 	}
 }
 
-// ofRGB reads three samples of width bytes, of which the first counts.
-func ofRGB(pix []byte, offset func(x, y int) int, width int) func(x, y int) float32 {
-	return func(x, y int) float32 {
-		p := pix[offset(x, y):]
-		return pdq.Brightness(p[0], p[width], p[2*width])
-	}
-}
-
+// ofPaletted converts each colour once: there are more pixels than colours.
 func ofPaletted(m *image.Paletted) func(x, y int) float32 {
 	var table [256]float32 // black beyond the palette
 	for i, c := range m.Palette[:min(len(m.Palette), 256)] {
-		table[i] = ofColour(c)
+		table[i] = pdq.Brightness(plain(c))
 	}
 	return func(x, y int) float32 { return table[m.Pix[m.PixOffset(x, y)]] }
-}
-
-func ofColour(c color.Color) float32 {
-	if n, ok := c.(color.NRGBA); ok { // not multiplied by alpha, which would darken it
-		return pdq.Brightness(n.R, n.G, n.B)
-	}
-	r, g, b, _ := c.RGBA()
-	return pdq.Brightness(uint8(r>>8), uint8(g>>8), uint8(b>>8))
 }

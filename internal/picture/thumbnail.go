@@ -176,6 +176,8 @@ func ofBytes(pix []byte, offset func(x, y int) int, width int) func(x, y int) (r
 	}
 }
 
+// plain is a colour without its alpha, not multiplied by it, which would darken
+// it.
 func plain(c color.Color) (r, g, b uint8) {
 	if n, ok := c.(color.NRGBA); ok {
 		return n.R, n.G, n.B
