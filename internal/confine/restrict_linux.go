@@ -13,24 +13,37 @@ import (
 // restrict takes from this process what a reader does not need. It cannot be
 // undone.
 func restrict() error {
-	for _, l := range []struct {
-		what  string
-		which int
-		most  uint64
-	}{
+	err := giveUp([]limit{
 		{"memory", unix.RLIMIT_DATA, childMemory},
 		{"core dumps", unix.RLIMIT_CORE, 0},
 		{"file size", unix.RLIMIT_FSIZE, 0},
-	} {
+	})
+	if err != nil {
+		return err
+	}
+	if err := installFilter(callFilter(nil)); err != nil {
+		return fmt.Errorf("filter system calls: %w", err)
+	}
+	return nil
+}
+
+// limit is the most of something that this process may take from now on.
+type limit struct {
+	what  string
+	which int // RLIMIT_…
+	most  uint64
+}
+
+// giveUp sets limits, and refuses whatever would give this process, or one that
+// it becomes, more rights than it has.
+func giveUp(limits []limit) error {
+	for _, l := range limits {
 		if err := unix.Setrlimit(l.which, &unix.Rlimit{Cur: l.most, Max: l.most}); err != nil {
 			return fmt.Errorf("limit %s: %w", l.what, err)
 		}
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("give up privileges: %w", err)
-	}
-	if err := installFilter(callFilter(nil)); err != nil {
-		return fmt.Errorf("filter system calls: %w", err)
 	}
 	return nil
 }

@@ -36,23 +36,15 @@ func becomeDecoder(args []string) error {
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	for _, l := range []struct {
-		what  string
-		which int
-		most  uint64
-	}{
+	err := giveUp([]limit{
 		{"memory", unix.RLIMIT_DATA, decoderMemory},
 		{"processor time", unix.RLIMIT_CPU, decoderSeconds},
 		{"open files", unix.RLIMIT_NOFILE, decoderFiles},
 		{"core dumps", unix.RLIMIT_CORE, 0},
 		{"file size", unix.RLIMIT_FSIZE, 0},
-	} {
-		if err := unix.Setrlimit(l.which, &unix.Rlimit{Cur: l.most, Max: l.most}); err != nil {
-			return fmt.Errorf("limit %s: %w", l.what, err)
-		}
-	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("give up privileges: %w", err)
+	})
+	if err != nil {
+		return err
 	}
 	if err := onlyPrograms(args[0]); err != nil {
 		return fmt.Errorf("give up files: %w", err)
