@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,22 +16,7 @@ import (
 
 // piece is a chunk with what is in it: bytes, strings, and numbers.
 func piece(name string, content ...any) []byte {
-	var body []byte
-	for _, c := range content {
-		switch c := c.(type) {
-		case []byte:
-			body = append(body, c...)
-		case string:
-			body = append(body, c...)
-		case int: // as most fields are
-			body = binary.LittleEndian.AppendUint32(body, uint32(c))
-		default:
-			var err error
-			if body, err = binary.Append(body, binary.LittleEndian, c); err != nil {
-				panic(err)
-			}
-		}
-	}
+	body := tracktest.Inside(binary.LittleEndian, content...)
 	b := binary.LittleEndian.AppendUint32([]byte(name), uint32(len(body)))
 	b = append(b, body...)
 	return append(b, make([]byte, len(body)%2)...)
@@ -58,20 +42,7 @@ func riff(name string, content ...any) []byte {
 
 func opened(t *testing.T, data []byte) *Movie {
 	t.Helper()
-	m, err := Open(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-// say writes key frames as "seconds=bytes".
-func say(data []byte, keys []track.Key) string {
-	var s []string
-	for _, k := range keys {
-		s = append(s, fmt.Sprintf("%v=%s", k.At, data[k.Offset:k.Offset+k.Size]))
-	}
-	return strings.Join(s, " ")
+	return tracktest.Open(t, Open, data)
 }
 
 // Three frames, of which the first and the last are key frames of VP8 (by the
@@ -90,7 +61,7 @@ func TestWithoutIndex(t *testing.T) {
 		"in two RIFFs": append(riff("AVI ", head("VP80"), list("movi", f[0], f[1])), riff("AVIX", list("movi", f[2], f[3]))...),
 	} {
 		m := opened(t, data)
-		if got := say(data, tracktest.Keys(t, m, 0)); got != threeFrames || m.Track().Indexed {
+		if got := tracktest.Say(data, tracktest.Keys(t, m, 0)); got != threeFrames || m.Track().Indexed {
 			t.Errorf("%s: %q %v", name, got, m.Findings())
 		}
 		if told := m.Track(); told.Codec != track.VP8 || told.Name != "VP80" || told.Width != 64 || told.Height != 48 || told.Duration != 3*time.Second {
@@ -106,7 +77,7 @@ func TestBrokenOff(t *testing.T) {
 	binary.LittleEndian.PutUint32(data[4:], 0)
 	movi := bytes.Index(data, []byte("movi"))
 	binary.LittleEndian.PutUint32(data[movi-4:], 0)
-	if got := say(data, tracktest.Keys(t, opened(t, data), 0)); got != threeFrames {
+	if got := tracktest.Say(data, tracktest.Keys(t, opened(t, data), 0)); got != threeFrames {
 		t.Errorf("%q", got)
 	}
 }
@@ -128,7 +99,7 @@ func TestOldIndex(t *testing.T) {
 		}
 		data := riff("AVI ", head("VP80"), movi, piece("idx1", entries...))
 		m := opened(t, data)
-		got := say(data, tracktest.Keys(t, m, 0))
+		got := tracktest.Say(data, tracktest.Keys(t, m, 0))
 		if got != threeFrames || m.Track().Indexed != (base != 77) || len(m.Findings()) > 0 != (base == 77) {
 			t.Errorf("from %d: %q %v, indexed %v", base, got, m.Findings(), m.Track().Indexed)
 		}
@@ -171,7 +142,7 @@ func large() []byte {
 func TestOpenDML(t *testing.T) {
 	data := large()
 	m := opened(t, data)
-	if got, want := say(data, tracktest.Keys(t, m, 0)), "0s=\x01one 1s=\x01three!"; got != want || !m.Track().Indexed || len(m.Findings()) > 0 {
+	if got, want := tracktest.Say(data, tracktest.Keys(t, m, 0)), "0s=\x01one 1s=\x01three!"; got != want || !m.Track().Indexed || len(m.Findings()) > 0 {
 		t.Errorf("%q %v, want %q", got, m.Findings(), want)
 	}
 }

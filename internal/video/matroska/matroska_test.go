@@ -3,11 +3,8 @@ package matroska
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,32 +16,16 @@ import (
 // piece is an element with what is in it: bytes, strings, unsigned numbers and
 // floats.
 func piece(id uint32, content ...any) []byte {
-	body := inside(content)
+	body := tracktest.Inside(binary.BigEndian, content...)
 	return append(binary.BigEndian.AppendUint64(name(id), 1<<56|uint64(len(body))), body...)
 }
 
 // open is an element whose length is not told.
 func open(id uint32, content ...any) []byte {
-	return append(append(name(id), 0xff), inside(content)...)
+	return append(append(name(id), 0xff), tracktest.Inside(binary.BigEndian, content...)...)
 }
 
 func name(id uint32) []byte { return bytes.TrimLeft(binary.BigEndian.AppendUint32(nil, id), "\x00") }
-
-func inside(content []any) (body []byte) {
-	for _, c := range content {
-		switch c := c.(type) {
-		case []byte:
-			body = append(body, c...)
-		case string:
-			body = append(body, c...)
-		case int:
-			body = binary.BigEndian.AppendUint32(body, uint32(c))
-		case float64:
-			body = binary.BigEndian.AppendUint64(body, math.Float64bits(c))
-		}
-	}
-	return body
-}
 
 // block is the body of a block of a track: when, flags, and what follows.
 func blockOf(number, at int, flags byte, content string) []byte {
@@ -68,20 +49,7 @@ func pictures(more ...any) []byte {
 
 func opened(t *testing.T, data []byte) *Movie {
 	t.Helper()
-	m, err := Open(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-// say writes key frames as "seconds=bytes".
-func say(data []byte, keys []track.Key) string {
-	var s []string
-	for _, k := range keys {
-		s = append(s, fmt.Sprintf("%v=%s", k.At, data[k.Offset:k.Offset+k.Size]))
-	}
-	return strings.Join(s, " ")
+	return tracktest.Open(t, Open, data)
 }
 
 func TestBlocks(t *testing.T) {
@@ -102,7 +70,7 @@ func TestBlocks(t *testing.T) {
 	} {
 		data := film(info, pictures(), c.cluster)
 		m := opened(t, data)
-		if got := say(data, tracktest.Keys(t, m, 0)); got != c.want || len(m.Findings()) > 0 {
+		if got := tracktest.Say(data, tracktest.Keys(t, m, 0)); got != c.want || len(m.Findings()) > 0 {
 			t.Errorf("%s: %q %v, want %q", c.name, got, m.Findings(), c.want)
 		}
 		if told := m.Track(); told.Codec != track.VP8 || told.Width != 64 || told.Height != 48 || told.Duration != 5*time.Second {
@@ -177,13 +145,13 @@ func TestCues(t *testing.T) {
 	for _, shift := range []int{0, 3, -3, 1 << 20} {
 		data := cued(shift)
 		m := opened(t, data)
-		got := say(data, tracktest.Keys(t, m, 0))
+		got := tracktest.Say(data, tracktest.Keys(t, m, 0))
 		if got != want || m.Track().Indexed != (shift == 0) || len(m.Findings()) > 0 != (shift != 0) {
 			t.Errorf("astray by %d: %q %v, indexed %v", shift, got, m.Findings(), m.Track().Indexed)
 		}
 	}
 	data := cued(0)
-	if got := say(data, tracktest.Keys(t, opened(t, data), 3*time.Second)); got != "0s=a 4s=c" {
+	if got := tracktest.Say(data, tracktest.Keys(t, opened(t, data), 3*time.Second)); got != "0s=a 4s=c" {
 		t.Errorf("every three seconds: %q", got)
 	}
 }
@@ -193,13 +161,13 @@ func TestDrawnWithoutCues(t *testing.T) {
 	for _, name := range []string{"cues.mkv", "part2.mkv", "mpeg2.mkv", "vp8.webm"} {
 		data := drawn(t, name)
 		m := opened(t, data)
-		want := say(data, tracktest.Keys(t, m, 0))
+		want := tracktest.Say(data, tracktest.Keys(t, m, 0))
 		if !m.Track().Indexed {
 			t.Errorf("%s: the cues were not used", name)
 		}
 		blind := bytes.ReplaceAll(data, []byte{0x1c, 0x53, 0xbb, 0x6b}, []byte{0x1c, 0x53, 0xbb, 0x6a})
 		m = opened(t, blind)
-		if got := say(data, tracktest.Keys(t, m, 0)); got != want || m.Track().Indexed {
+		if got := tracktest.Say(data, tracktest.Keys(t, m, 0)); got != want || m.Track().Indexed {
 			t.Errorf("%s: without cues other frames", name)
 		}
 	}

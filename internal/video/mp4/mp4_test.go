@@ -19,22 +19,7 @@ import (
 // part is a box with what is in it: bytes, numbers of 8, 16, 32 and 64 bits, and
 // strings.
 func part(name string, content ...any) []byte {
-	b := []byte(name)
-	for _, c := range content {
-		switch c := c.(type) {
-		case []byte:
-			b = append(b, c...)
-		case string:
-			b = append(b, c...)
-		case int: // as most fields are
-			b = binary.BigEndian.AppendUint32(b, uint32(c))
-		default:
-			var err error
-			if b, err = binary.Append(b, binary.BigEndian, c); err != nil {
-				panic(err)
-			}
-		}
-	}
+	b := append([]byte(name), tracktest.Inside(binary.BigEndian, content...)...)
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(b)+4)), b...)
 }
 
@@ -58,11 +43,7 @@ func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
 func opened(t *testing.T, data []byte) *Movie {
 	t.Helper()
-	m, err := Open(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return tracktest.Open(t, Open, data)
 }
 
 // say writes key frames as "seconds@offset+size".

@@ -1,19 +1,67 @@
 // Package tracktest is what the tests of all readers of video containers share.
 //
-// Call [Hostile] with whatever bytes from a fuzz target, and [Keys] to have the
-// key frames of good ones.
+// Call [Hostile] with whatever bytes from a fuzz target, [Open] and [Keys] to have
+// the key frames of good ones, which [Say] writes, and [Inside] to make those.
 package tracktest
 
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
 	"tutela/internal/video/track"
 )
+
+// Open opens a file that must be good.
+func Open[M track.Movie](t testing.TB, open func(src io.ReaderAt, size int64) (M, error), data []byte) M {
+	t.Helper()
+	m, err := open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// Say writes key frames as "seconds=bytes".
+func Say(data []byte, keys []track.Key) string {
+	var s []string
+	for _, k := range keys {
+		s = append(s, fmt.Sprintf("%v=%s", k.At, data[k.Offset:k.Offset+k.Size]))
+	}
+	return strings.Join(s, " ")
+}
+
+// Inside is the body of a piece of a container: bytes and strings as they are, an
+// int in 32 bits, as most fields are, other numbers in their own width.
+func Inside(order binary.AppendByteOrder, content ...any) (body []byte) {
+	for _, c := range content {
+		switch c := c.(type) {
+		case []byte:
+			body = append(body, c...)
+		case string:
+			body = append(body, c...)
+		case int:
+			body = order.AppendUint32(body, uint32(c))
+		default:
+			body = appendNumber(body, order, c)
+		}
+	}
+	return body
+}
+
+func appendNumber(body []byte, order binary.AppendByteOrder, number any) []byte {
+	body, err := binary.Append(body, order.(binary.ByteOrder), number)
+	if err != nil {
+		panic(err)
+	}
+	return body
+}
 
 // Keys are the key frames of a file, one in every step, all with 0.
 func Keys(t testing.TB, m track.Movie, every time.Duration) (keys []track.Key) {
