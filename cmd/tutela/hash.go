@@ -87,16 +87,23 @@ type hashing struct {
 }
 
 func (h hashing) file(name string) error {
-	// Asked before it is opened: opening a pipe waits for a writer.
-	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
-		return cmp.Or(err, fmt.Errorf("%s: not a regular file", name))
-	}
-	f, err := os.Open(name)
+	f, _, err := openRegular(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	return h.content(name, f, func() ([]byte, error) { return os.ReadFile(name) })
+}
+
+// openRegular opens a file and says how long it is. It asks before it opens:
+// opening a pipe waits for a writer.
+func openRegular(name string) (f *os.File, size int64, err error) {
+	info, err := os.Stat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, 0, cmp.Or(err, fmt.Errorf("%s: not a regular file", name))
+	}
+	f, err = os.Open(name)
+	return f, info.Size(), err
 }
 
 // stored hashes a file that lies elsewhere, as it is there.

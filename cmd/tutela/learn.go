@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -100,19 +99,12 @@ func (k *learning) give(files []string, queue <-chan chan learnt, yield func(has
 
 // see looks at one file.
 func (k *learning) see(ctx context.Context, name string) (hashset.Picture, error) {
-	f, err := os.Open(name)
+	f, size, err := openRegular(name)
 	if err != nil {
 		return hashset.Picture{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return hashset.Picture{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return hashset.Picture{}, errors.New("not a regular file")
-	}
-	answer, err := k.m.Learn(ctx, f, info.Size())
+	answer, err := k.m.Learn(ctx, f, size)
 	if err != nil {
 		return hashset.Picture{}, err
 	}

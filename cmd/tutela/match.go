@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -55,17 +54,12 @@ func (c *matchCommand) Run(a *app) error {
 }
 
 func matchFile(a *app, m *match.Matcher, name string) (*match.Answer, error) {
-	// Asked before it is opened: opening a pipe waits for a writer.
-	info, err := os.Stat(name)
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, cmp.Or(err, fmt.Errorf("%s: not a regular file", name))
-	}
-	f, err := os.Open(name)
+	f, size, err := openRegular(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	answer, err := m.Content(a.ctx, f, info.Size())
+	answer, err := m.Content(a.ctx, f, size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
