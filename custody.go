@@ -121,18 +121,29 @@ const (
 	EventSeize           EventKind = "seize"
 	EventReceive         EventKind = "receive"
 	EventTransfer        EventKind = "transfer"
+	EventImage           EventKind = "image" // an image of it was acquired
 	EventVerifyImage     EventKind = "verify-image"
 	EventScanStart       EventKind = "scan-start"
 	EventInterim         EventKind = "interim"
 	EventSeal            EventKind = "seal"
 	EventMatchRun        EventKind = "match-run"
+	EventRenew           EventKind = "renew" // a sealed tree was given a root under another hash
+	EventAdmit           EventKind = "admit" // a scan that was sealed in another log was taken over
+	EventGrade           EventKind = "grade"
 	EventAccess          EventKind = "access"
 	EventExport          EventKind = "export"
 	EventDisclose        EventKind = "disclose"
+	EventErase           EventKind = "erase"
 	EventRefused         EventKind = "refused"
 	EventSetImport       EventKind = "hash-set-import"
 	EventSetRemove       EventKind = "hash-set-remove"
 	EventToolValidate    EventKind = "tool-validate"
+	EventKeyEnrol        EventKind = "key-enrol"    // of a person, who signs events from then on
+	EventKeyWithdraw     EventKind = "key-withdraw" // of a person
+	EventKeyRotate       EventKind = "key-rotate"   // of the log
+	EventRecoveryKey     EventKind = "recovery-key" // that may rotate the log's keys when they are lost
+	EventPolicyChange    EventKind = "policy-change"
+	EventClockCheck      EventKind = "clock-check" // the clock of the machine was held against others
 )
 
 // Event is one entry of the agency log. Detail is the canonical JSON of what
@@ -146,4 +157,33 @@ type Event struct {
 	Authority string // reference it was done under, "" where none is needed
 	Detail    []byte
 	Key       string // idempotency: a retry after a crash may append twice
+
+	Facts     []Fact // what a proof of this event can rest on, without reading Detail
+	Signer    string // key ID of the actor's key, 8 hexadecimal digits; "" if nobody signed
+	Signature []byte // by the actor, of all above: see ledger.EventMessage
+	Previous  uint64 // 1 + index of the event before about the same exhibit; 0 if there is none. The log sets it
 }
+
+// Fact is a part of an event that verifiers read: a name from the list below, a
+// number and a value, whose meaning the name tells.
+type Fact struct {
+	Name   string
+	Number uint64
+	Value  []byte
+}
+
+// The names of facts. They must never change.
+const (
+	FactRecords       = "records"         // of a seal or interim: leaves and root of the record tree, SHA-256
+	FactMatches       = "matches"         // of a match run: leaves and root of its tree, SHA-256
+	FactRecords512    = "records-sha512"  // the same leaves under SHA-512
+	FactMatches512    = "matches-sha512"  // the same leaves under SHA-512
+	FactOpened        = "opened"          // of a disclosure: how many leaves were opened, SHA-256 over their hashes
+	FactTo            = "to"              // of a disclosure: to whom, UTF-8
+	FactPurpose       = "purpose"         // of a disclosure, UTF-8
+	FactActor         = "actor"           // of key-enrol and key-withdraw: whose key, UTF-8
+	FactActorKey      = "actor-key"       // of key-enrol and key-withdraw: the vkey of C2SP signed-note
+	FactLogKey        = "log-key"         // of key-rotate: a vkey that signs from then on; one fact for each
+	FactRetiredLogKey = "retired-log-key" // of key-rotate: a vkey that signed until then; one fact for each
+	FactRecoveryKey   = "recovery-key"    // of recovery-key: the vkey
+)

@@ -15,7 +15,8 @@ const (
 	matchTag  = "M\x01"
 	eventTag  = "E\x01"
 
-	pixelMatchTag = "M\x02"
+	pixelMatchTag  = "M\x02"
+	linkedEventTag = "E\x02"
 )
 
 // ErrEncoding is wrapped when bytes are not the one encoding of a value.

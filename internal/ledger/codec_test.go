@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"testing"
@@ -56,6 +58,15 @@ func TestRecordEncodingNeverChanges(t *testing.T) {
 	want = []byte("E\x01\x04seal\x01\x05\x01o\x01c\x01x\x01w\x02{}\x01k")
 	if got := AppendEvent(nil, e); !bytes.Equal(got, want) {
 		t.Errorf("event is\n%q, want\n%q", got, want)
+	}
+	e.Facts, e.Signer, e.Signature, e.Previous = []tutela.Fact{{Name: "n", Number: 300, Value: []byte("v")}}, "0a", []byte("s"), 7
+	want = []byte("E\x02\x04seal\x01\x05\x01o\x01c\x01x\x01w\x02{}\x01k\x01\x01n\xac\x02\x01v\x020a\x01s\x07")
+	if got := AppendEvent(nil, e); !bytes.Equal(got, want) {
+		t.Errorf("event with facts is\n%q, want\n%q", got, want)
+	}
+	sum := sha256.Sum256(want[:len(want)-6])
+	if got, want := string(EventMessage(e)), fmt.Sprintf("tutela-event@v2\n%x\n", sum); got != want {
+		t.Errorf("what the actor signs is\n%q, want\n%q", got, want)
 	}
 }
 
@@ -137,6 +148,14 @@ func TestDecodeRefusesOtherForms(t *testing.T) {
 			t.Errorf("match %q: %v", bad, err)
 		}
 	}
+	for _, bad := range []string{
+		"E\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",     // version 1 can tell it
+		"E\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\x01\x00\x00\x01", // a long list
+	} {
+		if _, err := DecodeEvent([]byte(bad)); !errors.Is(err, ErrEncoding) {
+			t.Errorf("event %q: %v", bad, err)
+		}
+	}
 	for cut := range good {
 		if _, err := DecodeRecord(good[:cut]); !errors.Is(err, ErrEncoding) {
 			t.Errorf("cut to %d bytes: %v", cut, err)
@@ -170,6 +189,7 @@ func FuzzDecodeMatch(f *testing.F) {
 
 func FuzzDecodeEvent(f *testing.F) {
 	f.Add(AppendEvent(nil, &tutela.Event{Kind: tutela.EventSeal, Time: time.Unix(1, 1), Detail: []byte("{}"), Key: "k"}))
+	f.Add(AppendEvent(nil, &tutela.Event{Kind: tutela.EventDisclose, Facts: []tutela.Fact{{Name: tutela.FactTo, Value: []byte("c")}}, Signer: "s", Previous: 3}))
 	f.Fuzz(func(t *testing.T, b []byte) { oneForm(t, b, DecodeEvent, AppendEvent) })
 }
 

@@ -48,7 +48,8 @@ type Log struct {
 	bodies *Tree
 	edge   *check.Edge // of the log, all bodies included
 	byKey  map[string]uint64
-	failed error // sticky: the log must be opened anew
+	last   map[string]uint64 // 1 + index of the last event about each exhibit
+	failed error             // sticky: the log must be opened anew
 }
 
 const (
@@ -318,6 +319,7 @@ func (l *Log) admit(ctx context.Context, ev tutela.Event) (uint64, tessera.Index
 	if index, ok := l.byKey[ev.Key]; ok && ev.Key != "" {
 		return index, nil, nil
 	}
+	ev.Previous = l.last[ev.Exhibit]
 	body := AppendEvent(nil, &ev)
 	if len(body) > maxBody {
 		return 0, nil, fmt.Errorf("event of %d bytes, at most %d fit", len(body), maxBody)
@@ -329,6 +331,7 @@ func (l *Log) admit(ctx context.Context, ev tutela.Event) (uint64, tessera.Index
 		return 0, nil, err
 	}
 	l.byKey[ev.Key] = index
+	l.link(ev.Exhibit, index)
 	return index, l.add(ctx, commitment), nil
 }
 
@@ -357,7 +360,7 @@ func (l *Log) settle(err error) error {
 	return err
 }
 
-// indexKeys reads the keys of all events, before the first Append.
+// indexKeys reads the keys and exhibits of all events, before the first Append.
 func (l *Log) indexKeys() error {
 	if l.byKey != nil {
 		return nil
@@ -367,6 +370,7 @@ func (l *Log) indexKeys() error {
 		return err
 	}
 	defer bodies.Close()
+	l.last = map[string]uint64{}
 	byKey := make(map[string]uint64, bodies.Size())
 	var index uint64
 	for body, err := range bodies.Bodies(0) {
@@ -380,10 +384,18 @@ func (l *Log) indexKeys() error {
 		if _, known := byKey[ev.Key]; !known {
 			byKey[ev.Key] = index
 		}
+		l.link(ev.Exhibit, index)
 		index++
 	}
 	l.byKey = byKey
 	return nil
+}
+
+// link makes the event at index the one that the next about the exhibit follows.
+func (l *Log) link(exhibit string, index uint64) {
+	if exhibit != "" {
+		l.last[exhibit] = index + 1
+	}
 }
 
 // awaitCheckpoint waits until a checkpoint covers size entries, verifies it and

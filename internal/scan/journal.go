@@ -138,6 +138,7 @@ func (j *journal) tellInterim() error {
 	if err != nil {
 		return err
 	}
+	ev.Facts = []tutela.Fact{rootOf(tutela.FactRecords, j.records.Size(), tutela.SHA256(root))}
 	if _, err := j.desk.RecordAll(j.ctx, ev); err != nil {
 		return fmt.Errorf("write an interim root: %w", err)
 	}

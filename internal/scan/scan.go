@@ -239,6 +239,7 @@ func (s *scan) seal(ctx context.Context) (Summary, error) {
 	if err != nil {
 		return sum, err
 	}
+	sealed.Facts = []tutela.Fact{rootOf(tutela.FactRecords, reader.Size(), sum.Root)}
 	run, matched, err := completeRun(ctx, s.grant, s.job, s.run, &s.journal.matches.state)
 	if err != nil {
 		return sum, err
@@ -250,6 +251,11 @@ func (s *scan) seal(ctx context.Context) (Summary, error) {
 	sum.LogIndex = indices[0]
 	sum.Alerts, sum.OfInterest, sum.KnownGood = run.Alerts, run.OfInterest, run.KnownGood
 	return sum, nil
+}
+
+// rootOf is the fact that a tree has a size and a root.
+func rootOf(name string, size uint64, root tutela.SHA256) tutela.Fact {
+	return tutela.Fact{Name: name, Number: size, Value: root[:]}
 }
 
 // event is an event about the granted exhibit.
