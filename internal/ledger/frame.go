@@ -58,20 +58,19 @@ type position struct {
 	crc    uint32
 }
 
-func encodeHeader(seed *Seed) []byte {
-	f := seed.fingerprint()
-	h := append([]byte(headerMagic), f[:]...)
+func encodeHeader(fingerprint [16]byte) []byte {
+	h := append([]byte(headerMagic), fingerprint[:]...)
 	h = append(h, make([]byte, headerSize-len(h)-crc32.Size)...)
 	return binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
 }
 
 // readHeader checks that the header is whole and that of the seed's tree.
-func readHeader(h []byte, seed *Seed) (crc uint32, err error) {
+func readHeader(h []byte, fingerprint [16]byte) (crc uint32, err error) {
 	body, sum := h[:headerSize-crc32.Size], binary.BigEndian.Uint32(h[headerSize-crc32.Size:])
 	if string(h[:len(headerMagic)]) != headerMagic || crc32.Checksum(body, castagnoli) != sum {
 		return 0, fmt.Errorf("%w: header of commit file", ErrDamaged)
 	}
-	if !bytes.Equal(h, encodeHeader(seed)) {
+	if !bytes.Equal(h, encodeHeader(fingerprint)) {
 		return 0, fmt.Errorf("%w: the tree was made with another seed", ErrWrongKey)
 	}
 	return sum, nil
@@ -124,7 +123,7 @@ func decodePayload(p []byte) (*frame, error) {
 // the next one goes. What follows that place is a frame that was being written
 // when the power went, and was never acknowledged. Errors wrap [ErrDamaged] or
 // [ErrWrongKey].
-func readCommit(f io.ReaderAt, size int64, seed *Seed) (*frame, position, error) {
+func readCommit(f io.ReaderAt, size int64, fingerprint [16]byte) (*frame, position, error) {
 	if size < headerSize {
 		return nil, position{}, fmt.Errorf("%w: commit file of %d bytes", ErrDamaged, size)
 	}
@@ -133,7 +132,7 @@ func readCommit(f io.ReaderAt, size int64, seed *Seed) (*frame, position, error)
 	if _, err := io.ReadFull(r, header); err != nil {
 		return nil, position{}, fmt.Errorf("read commit file: %w", err)
 	}
-	crc, err := readHeader(header, seed)
+	crc, err := readHeader(header, fingerprint)
 	if err != nil {
 		return nil, position{}, err
 	}

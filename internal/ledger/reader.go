@@ -56,7 +56,7 @@ func (r *Reader) open(d disk) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.last, _, err = readCommit(r.commit, size, &r.seed); err != nil {
+	if r.last, _, err = readCommit(r.commit, size, r.seed.fingerprint()); err != nil {
 		return err
 	}
 	return checkFiles(r.last, r.records, r.leaves)

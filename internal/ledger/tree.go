@@ -89,7 +89,7 @@ func createTree(d disk, seed Seed) error {
 			return err
 		}
 	}
-	if err := createFile(d, freshName, encodeHeader(&seed)); err != nil {
+	if err := createFile(d, freshName, encodeHeader(seed.fingerprint())); err != nil {
 		return err
 	}
 	if err := d.rename(freshName, commitName); err != nil {
@@ -171,7 +171,7 @@ func (t *Tree) recover() error {
 	if err != nil {
 		return err
 	}
-	last, at, err := readCommit(t.commit, size, &t.seed)
+	last, at, err := readCommit(t.commit, size, t.seed.fingerprint())
 	if err != nil {
 		return err
 	}
