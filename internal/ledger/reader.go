@@ -15,7 +15,7 @@ import (
 // Reader reads a tree as its last commit left it, also while somebody else
 // goes on writing. It is safe for concurrent use and never writes.
 type Reader struct {
-	seed                    Seed
+	secret                  Secret
 	records, leaves, commit file
 	last                    *frame
 	root                    check.Hash
@@ -23,16 +23,16 @@ type Reader struct {
 }
 
 // ReadTree opens a tree for reading. Errors wrap [ErrDamaged] or [ErrWrongKey].
-func ReadTree(dir string, seed Seed) (*Reader, error) {
-	r, err := readTree(folder(dir), seed)
+func ReadTree(dir string, secret Secret) (*Reader, error) {
+	r, err := readTree(folder(dir), secret)
 	if err != nil {
 		return nil, fmt.Errorf("read tree in %s: %w", dir, err)
 	}
 	return r, nil
 }
 
-func readTree(d disk, seed Seed) (*Reader, error) {
-	r := &Reader{seed: seed}
+func readTree(d disk, secret Secret) (*Reader, error) {
+	r := &Reader{secret: secret}
 	if err := r.open(d); err != nil {
 		r.Close()
 		return nil, err
@@ -56,7 +56,7 @@ func (r *Reader) open(d disk) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.last, _, err = readCommit(r.commit, size, r.seed.fingerprint()); err != nil {
+	if r.last, _, err = readCommit(r.commit, size, r.secret.fingerprint()); err != nil {
 		return err
 	}
 	return checkFiles(r.last, r.records, r.leaves)
@@ -95,7 +95,7 @@ func (r *Reader) Leaf(i uint64) (check.Hash, error) {
 }
 
 // Body is the body of leaf i, held against its leaf. If it is not what was
-// committed, the error wraps [ErrDamaged].
+// committed, the error wraps [ErrDamaged]; if it was erased, [ErrErased].
 func (r *Reader) Body(i uint64) ([]byte, error) {
 	o, err := r.Opening(i)
 	return o.Body, err
@@ -111,8 +111,8 @@ func (r *Reader) Opening(i uint64) (check.Opening, error) {
 	if err != nil {
 		return check.Opening{}, err
 	}
-	seed := r.seed.at(i)
-	body, err := b.open(0, &seed)
+	seed := r.secret.walkFrom(i).leaf()
+	body, err := b.open(0, seed)
 	if err != nil {
 		return check.Opening{}, err
 	}
@@ -120,10 +120,15 @@ func (r *Reader) Opening(i uint64) (check.Opening, error) {
 }
 
 // Bodies yields the bodies from leaf from to the last, each held against its
-// leaf. After an error it ends. A body is the caller's to keep.
+// leaf. Where one was erased it yields an error that wraps [ErrErased], and goes
+// on with the next leaf if its caller does; after any other error it ends. A body
+// is the caller's to keep.
 func (r *Reader) Bodies(from uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		walk := walkFrom(r.seed, from)
+		if from >= r.Size() {
+			return
+		}
+		walk := r.secret.walkFrom(from)
 		for from < r.Size() {
 			b, err := r.readBatch(from, min(from+batchLeaves, r.Size()))
 			if err != nil {
@@ -132,7 +137,7 @@ func (r *Reader) Bodies(from uint64) iter.Seq2[[]byte, error] {
 			}
 			for i := range b.leaves.count() {
 				body, err := b.open(i, walk.leaf())
-				if !yield(body, err) || err != nil {
+				if !yield(body, err) || err != nil && !errors.Is(err, ErrErased) {
 					return
 				}
 			}
@@ -141,28 +146,53 @@ func (r *Reader) Bodies(from uint64) iter.Seq2[[]byte, error] {
 	}
 }
 
-// Records yields the bodies of a record tree, decoded, from leaf from on.
+// erasedFailure is what the record in place of an erased one says.
+const erasedFailure = "erased"
+
+// Erased reports whether a record stands in place of one that was erased, see
+// [Reader.Records].
+func Erased(r *tutela.Record) bool {
+	return r.Failure == erasedFailure && len(r.Path) == 0 && r.Volume == ""
+}
+
+// Records yields the bodies of a record tree, decoded, from leaf from on. In
+// place of one that was erased stands a record that says nothing but that, so
+// that those behind keep their places: see [Erased].
 func (r *Reader) Records(from uint64) iter.Seq2[*tutela.Record, error] {
-	return decoded(r.Bodies(from), DecodeRecord)
-}
-
-// Matches yields the bodies of a match run's tree, decoded, from leaf from on.
-func (r *Reader) Matches(from uint64) iter.Seq2[*tutela.Match, error] {
-	return decoded(r.Bodies(from), DecodeMatch)
-}
-
-func decoded[T any](bodies iter.Seq2[[]byte, error], decode func([]byte) (*T, error)) iter.Seq2[*T, error] {
-	return func(yield func(*T, error) bool) {
-		for body, err := range bodies {
-			var v *T
-			if err == nil {
-				v, err = decode(body)
+	return func(yield func(*tutela.Record, error) bool) {
+		for body, err := range r.Bodies(from) {
+			record, err := decodeOr(body, err, DecodeRecord)
+			if errors.Is(err, ErrErased) {
+				record, err = &tutela.Record{Kind: tutela.File, State: tutela.Allocated, Size: -1, Failure: erasedFailure}, nil
 			}
-			if !yield(v, err) || err != nil {
+			if !yield(record, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// Matches yields the bodies of a match run's tree, decoded, from leaf from on,
+// but for those that were erased.
+func (r *Reader) Matches(from uint64) iter.Seq2[*tutela.Match, error] {
+	return func(yield func(*tutela.Match, error) bool) {
+		for body, err := range r.Bodies(from) {
+			match, err := decodeOr(body, err, DecodeMatch)
+			if errors.Is(err, ErrErased) {
+				continue
+			}
+			if !yield(match, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func decodeOr[T any](body []byte, err error, decode func([]byte) (*T, error)) (*T, error) {
+	if err != nil {
+		return nil, err
+	}
+	return decode(body)
 }
 
 // leafTable is a stretch of the file "leaves".
@@ -223,13 +253,30 @@ func (r *Reader) readBatch(from, to uint64) (*batch, error) {
 }
 
 // open returns the body of the i-th leaf of the batch, or an error that wraps
-// [ErrDamaged] if it is not what the leaf says.
+// [ErrDamaged] if it is not what the leaf says, or [ErrErased] if its seed is nil.
 func (b *batch) open(i int, seed *Seed) ([]byte, error) {
 	index := b.from + uint64(i)
+	if seed == nil {
+		return nil, fmt.Errorf("record %d: %w", index, ErrErased)
+	}
+	record, err := b.enclosed(i)
+	if err != nil {
+		return nil, err
+	}
+	body := record[prefixSize:]
+	if binary.BigEndian.Uint32(record) != uint32(len(body)) || !openBody(seed, body, b.leaves.hash(i)) {
+		return nil, fmt.Errorf("%w: record %d is not what was committed", ErrDamaged, index)
+	}
+	return body, nil
+}
+
+// enclosed is the record of the i-th leaf of the batch as it lies in the file.
+func (b *batch) enclosed(i int) ([]byte, error) {
 	start, end := b.start, b.leaves.end(i)
 	if i > 0 {
 		start = b.leaves.end(i - 1)
 	}
+	index := b.from + uint64(i)
 	if start < 0 || end > b.r.last.records || end-start < prefixSize || end-start > prefixSize+maxBody {
 		return nil, fmt.Errorf("%w: leaf %d does not say where its record is", ErrDamaged, index)
 	}
@@ -237,11 +284,7 @@ func (b *batch) open(i int, seed *Seed) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read record %d: %w", index, err)
 	}
-	body := record[prefixSize:]
-	if binary.BigEndian.Uint32(record) != uint32(len(body)) || !openBody(seed, body, b.leaves.hash(i)) {
-		return nil, fmt.Errorf("%w: record %d is not what was committed", ErrDamaged, index)
-	}
-	return body, nil
+	return record, nil
 }
 
 // record is a copy of the bytes of "records" between two places.

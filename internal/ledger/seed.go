@@ -50,12 +50,12 @@ func (s *Seed) salt() check.Hash { return s.derive(seedSalt) }
 func (s *Seed) key() [32]byte    { return s.derive(seedKey) }
 
 // fingerprint tells seeds apart without telling anything else.
-func (s *Seed) fingerprint() (f [16]byte) {
+func (s Seed) fingerprint() (f [16]byte) {
 	sum := s.derive(seedFingerprint)
 	return [16]byte(sum[:])
 }
 
-func (s *Seed) fingerprintText() string {
+func (s Seed) fingerprintText() string {
 	f := s.fingerprint()
 	return hex.EncodeToString(f[:])
 }

@@ -426,7 +426,7 @@ func plainRootOf(t *testing.T, r *Reader) check.Hash {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seed := r.seed.at(edge.Size())
+		seed := testSeed.at(edge.Size())
 		edge.Append(check.SaltedLeaf(seed.salt(), body))
 	}
 	return edge.Root()

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 
@@ -9,7 +11,8 @@ import (
 )
 
 // Verify makes every leaf again from its record, and the root from the leaves,
-// and lists what does not agree, at most 100 problems. progress, if not nil, is
+// and lists what does not agree, at most 100 problems. Of a leaf that was erased
+// it checks that nothing is left of its record. progress, if not nil, is
 // told from time to time how many leaves are done. The error is about reading,
 // not about what was read.
 func (r *Reader) Verify(ctx context.Context, progress func(leaves uint64)) ([]Problem, error) {
@@ -50,12 +53,29 @@ func (b *batch) verify() []error {
 	var workers sync.WaitGroup
 	for from := 0; from < len(errs); from += share {
 		workers.Go(func() {
-			walk := walkFrom(b.r.seed, b.from+uint64(from))
+			walk := b.r.secret.walkFrom(b.from + uint64(from))
 			for i := from; i < min(from+share, len(errs)); i++ {
-				_, errs[i] = b.open(i, walk.leaf())
+				errs[i] = b.verifyOne(i, walk.leaf())
 			}
 		})
 	}
 	workers.Wait()
 	return errs
 }
+
+func (b *batch) verifyOne(i int, seed *Seed) error {
+	if seed != nil {
+		_, err := b.open(i, seed)
+		return err
+	}
+	record, err := b.enclosed(i)
+	if err != nil {
+		return err
+	}
+	if !blank(record[prefixSize:]) {
+		return fmt.Errorf("record %d was erased, and its bytes are still there", b.from+uint64(i))
+	}
+	return nil
+}
+
+func blank(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
