@@ -96,9 +96,11 @@ func writeDurably(name, text string) error {
 	return f.Sync()
 }
 
-// readSecret refuses a file that others may read. Windows keeps its own lists
-// of who may, which a mode does not show.
-func readSecret(name string) (string, error) {
+func readSecret(name string) (string, error) { return readPrivate(name, 4096) }
+
+// readPrivate reads a file of at most limit bytes and refuses one that others may
+// read. Windows keeps its own lists of who may, which a mode does not show.
+func readPrivate(name string, limit int64) (string, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return "", err
@@ -106,7 +108,7 @@ func readSecret(name string) (string, error) {
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
 		return "", fmt.Errorf("%s has mode %#o: others may read it; take that from them with chmod 600", name, mode)
 	}
-	if info.Size() > 4096 {
+	if info.Size() > limit {
 		return "", fmt.Errorf("%s has %d bytes: not a key file", name, info.Size())
 	}
 	b, err := os.ReadFile(name)

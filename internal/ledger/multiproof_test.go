@@ -19,12 +19,12 @@ type plainTree struct {
 	node   func(left, right []byte) []byte
 }
 
-func node256(left, right []byte) []byte {
+func plainNode256(left, right []byte) []byte {
 	sum := sha256.Sum256(slices.Concat([]byte{1}, left, right))
 	return sum[:]
 }
 
-func node512(left, right []byte) []byte {
+func plainNode512(left, right []byte) []byte {
 	sum := sha512.Sum512(slices.Concat([]byte{1}, left, right))
 	return sum[:]
 }
@@ -76,7 +76,7 @@ func (t plainTree) want(tb testing.TB, size uint64, wanted []uint64, root []byte
 }
 
 func plainLeaves(n uint64) plainTree {
-	t := plainTree{node: node256}
+	t := plainTree{node: plainNode256}
 	for i := range n {
 		sum := sha256.Sum256([]byte{0, byte(i), byte(i >> 8)})
 		t.leaves = append(t.leaves, sum[:])
@@ -133,7 +133,7 @@ func TestProveManyRefuses(t *testing.T) {
 func TestReaderProvesMany(t *testing.T) {
 	const n = 3*tileLeaves + 57
 	r := openReader(t, growTree(t, n))
-	tree := plainTree{node: node256}
+	tree := plainTree{node: plainNode256}
 	for i := range uint64(n) {
 		leaf, err := r.Leaf(i)
 		if err != nil {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -158,5 +159,32 @@ func TestReaderOfPuncturedSeed(t *testing.T) {
 		t.Fatal(err)
 	} else if _, err := ReadTree(dir, wrong); !errors.Is(err, ErrWrongKey) {
 		t.Errorf("another punctured seed: %v", err)
+	}
+}
+
+// BenchmarkErase10000Of1e9 punctures the seed of 10⁹ leaves at random places, and
+// writes it to a file in place of the one before.
+func BenchmarkErase10000Of1e9(b *testing.B) {
+	const leaves, erased = 1_000_000_000, 10_000
+	rng := rand.New(rand.NewPCG(5, 5))
+	indices := make([]uint64, erased)
+	for i := range indices {
+		indices[i] = rng.Uint64N(leaves)
+	}
+	slices.Sort(indices)
+	indices = slices.Compact(indices)
+	name := filepath.Join(b.TempDir(), "a.seed")
+	if err := SaveSeed(name, testSeed); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		p, err := Puncture(testSeed, indices, leaves)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := ReplaceSecret(name, p); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(p.Cost())/float64(len(indices)), "B/erased")
 	}
 }

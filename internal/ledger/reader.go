@@ -15,6 +15,7 @@ import (
 // Reader reads a tree as its last commit left it, also while somebody else
 // goes on writing. It is safe for concurrent use and never writes.
 type Reader struct {
+	disk                    disk
 	secret                  Secret
 	records, leaves, commit file
 	last                    *frame
@@ -32,7 +33,7 @@ func ReadTree(dir string, secret Secret) (*Reader, error) {
 }
 
 func readTree(d disk, secret Secret) (*Reader, error) {
-	r := &Reader{secret: secret}
+	r := &Reader{disk: d, secret: secret}
 	if err := r.open(d); err != nil {
 		r.Close()
 		return nil, err

@@ -45,9 +45,12 @@ func (r *Reader) Verify(ctx context.Context, progress func(leaves uint64)) ([]Pr
 	return found, nil
 }
 
-// verify opens every body of the batch, on all processors, and returns one
-// error for each leaf.
-func (b *batch) verify() []error {
+// verify opens every body of the batch and returns one error for each leaf.
+func (b *batch) verify() []error { return b.each(b.verifyOne) }
+
+// each does something with every leaf of the batch and its seed, which is nil if
+// it was erased, on all processors, and returns one error for each leaf.
+func (b *batch) each(do func(i int, seed *Seed) error) []error {
 	errs := make([]error, b.leaves.count())
 	share := max((len(errs)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0), 64)
 	var workers sync.WaitGroup
@@ -55,7 +58,7 @@ func (b *batch) verify() []error {
 		workers.Go(func() {
 			walk := b.r.secret.walkFrom(b.from + uint64(from))
 			for i := from; i < min(from+share, len(errs)); i++ {
-				errs[i] = b.verifyOne(i, walk.leaf())
+				errs[i] = do(i, walk.leaf())
 			}
 		})
 	}
