@@ -87,6 +87,13 @@ type Store interface {
 	// the scan was not started. Whether it is sealed already does not matter.
 	Loader(ctx context.Context, id ScanID) (Loader, error)
 
+	// Unload forgets all that was loaded of scans, so that they can be loaded
+	// again from their first leaf: the records, what they met, and contents that
+	// lie nowhere else. The scans stay. A store that keeps files must not leave
+	// the rows in them. ErrNotFound if a scan was not started; then none of them
+	// is unloaded.
+	Unload(ctx context.Context, ids ...ScanID) error
+
 	// LoadMatches makes a match run what Find shows for a scan, at once and in
 	// place of the run before. A run older than the one shown changes nothing;
 	// the same run replaces itself. Runs are numbered from 1 and every leaf
@@ -150,6 +157,8 @@ type Scan struct {
 
 	Matched time.Time        // zero while there is none
 	Run     *tutela.MatchRun // the newest match run that was written down, nil while there is none
+
+	Erased uint64 // records that were erased since
 }
 
 // ScanState says whether a scan can still grow.

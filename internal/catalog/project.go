@@ -79,6 +79,8 @@ func (p *projection) apply() error {
 		return p.seal()
 	case tutela.EventMatchRun:
 		return p.matchRun()
+	case tutela.EventErase:
+		return p.erase()
 	case tutela.EventSetImport:
 		return p.setImport()
 	case tutela.EventSetRemove:
@@ -266,6 +268,31 @@ func (p *projection) matchRun() error {
 	}
 	s.Run, s.Matched = &run, p.ev.Time
 	return p.nouns.PutScan(s)
+}
+
+func (p *projection) erase() error {
+	var e tutela.Erase
+	if err := p.decode(&e); err != nil {
+		return err
+	}
+	var scans []Scan
+	for i, told := range e.Scans {
+		if i > 0 && told.Number <= e.Scans[i-1].Number {
+			return fmt.Errorf("%w: scan %d is told behind scan %d", ErrDetail, told.Number, e.Scans[i-1].Number)
+		}
+		s, err := p.scan(e.Exhibit, told.Number)
+		if err != nil {
+			return err
+		}
+		s.Erased += uint64(len(told.Leaves))
+		scans = append(scans, s)
+	}
+	for _, s := range scans {
+		if err := p.nouns.PutScan(s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *projection) setImport() error {

@@ -35,6 +35,8 @@ func Run(t *testing.T, open func(testing.TB) catalog.Store) {
 		{"interrupted load", testInterrupted},
 		{"rival loaders", testRivals},
 		{"one content, two digests", testContradiction},
+		{"unload", testUnload},
+		{"erased", testErased},
 		{"match runs", testMatchRuns},
 		{"broken match run", testBrokenRun},
 		{"rollup", testRollup},

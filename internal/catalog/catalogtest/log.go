@@ -173,6 +173,8 @@ var misfits = []misfit{
 	{"seal twice", tutela.EventSeal, tutela.Seal{Exhibit: "X", Number: 1}, catalog.ErrExists},
 	{"run that was", tutela.EventMatchRun, tutela.MatchRun{Exhibit: "X", Number: 1, Run: 1}, catalog.ErrExists},
 	{"run of no scan", tutela.EventMatchRun, tutela.MatchRun{Exhibit: "X", Number: 7, Run: 1}, catalog.ErrNotFound},
+	{"erase of no scan", tutela.EventErase, tutela.Erase{Exhibit: "X", Scans: []tutela.ErasedScan{{Number: 1}, {Number: 7}}}, catalog.ErrNotFound},
+	{"erase of one scan twice", tutela.EventErase, tutela.Erase{Exhibit: "X", Scans: []tutela.ErasedScan{{Number: 1}, {Number: 1}}}, catalog.ErrDetail},
 	{"set twice", tutela.EventSetImport, tutela.SetImport{Set: tutela.SetVersion{Name: "s", Version: 1}}, catalog.ErrExists},
 	{"set without name", tutela.EventSetImport, tutela.SetImport{Set: tutela.SetVersion{Version: 1}}, catalog.ErrDetail},
 	{"remove no set", tutela.EventSetRemove, tutela.SetRemove{Name: "t"}, catalog.ErrNotFound},

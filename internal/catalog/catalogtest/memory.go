@@ -353,6 +353,24 @@ func Stored(r *tutela.Record) tutela.Record {
 	return c
 }
 
+// Unload implements [catalog.Store].
+func (m *Memory) Unload(_ context.Context, ids ...catalog.ScanID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var scans []*scan
+	for _, id := range ids {
+		s, err := m.nouns.scan(id)
+		if err != nil || id.Number == 0 {
+			return catalog.ErrNotFound
+		}
+		scans = append(scans, s)
+	}
+	for _, s := range scans {
+		s.records, s.run, s.matches = nil, 0, nil
+	}
+	return nil
+}
+
 // LoadMatches implements [catalog.Store].
 func (m *Memory) LoadMatches(_ context.Context, id catalog.ScanID, run int, matches iter.Seq2[tutela.Match, error]) error {
 	m.mu.Lock()
