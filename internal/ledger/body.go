@@ -3,24 +3,12 @@ package ledger
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/sha256"
 
 	"tutela/internal/ledger/check"
 )
 
 // maxBody is the largest body a tree takes, in bytes.
 const maxBody = 16 << 20
-
-// encloseBody makes the leaf of a body and encrypts the body in place. scratch is
-// room for hashing, returned for the next call.
-func encloseBody(seed *Seed, body, scratch []byte) (leaf check.Hash, room []byte) {
-	salt := seed.salt()
-	scratch = append(append(scratch[:0], 0x00), salt[:]...)
-	scratch = append(scratch, body...)
-	leaf = sha256.Sum256(scratch) // is check.SaltedLeaf(salt, body)
-	crypt(seed, leaf, body)
-	return leaf, scratch
-}
 
 // crypt encrypts or decrypts a body in place: AES-256 in counter mode under the
 // leaf's own key, from a counter that the leaf's hash chooses. So a place in the
@@ -29,6 +17,10 @@ func encloseBody(seed *Seed, body, scratch []byte) (leaf check.Hash, room []byte
 // without two of them being encrypted alike.
 func crypt(seed *Seed, leaf check.Hash, body []byte) {
 	key := seed.key()
+	cryptWith(&key, leaf, body)
+}
+
+func cryptWith(key *[32]byte, leaf check.Hash, body []byte) {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("internal error: AES-256 takes 32 bytes: " + err.Error())

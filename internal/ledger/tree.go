@@ -63,6 +63,8 @@ type Tree struct {
 
 	waiting []byte // bodies not yet written, each behind its length
 	ends    []int  // where each of them ends in waiting
+
+	enclosers []*encloser // one for each goroutine of a flush
 }
 
 // CreateTree makes an empty tree in dir, which is made if need be. It refuses a
@@ -296,48 +298,59 @@ func (t *Tree) flush() error {
 	if len(t.ends) == 0 {
 		return nil
 	}
-	n := t.edge.Size()
-	leaves := t.enclose()
+	leaves, table := t.enclose()
 	if _, err := t.records.WriteAt(t.waiting, t.end); err != nil {
 		return t.fail("write records", err)
 	}
-	if _, err := t.leaves.WriteAt(leaves, int64(n)*leafSize); err != nil {
+	if _, err := t.leaves.WriteAt(table, int64(t.edge.Size())*leafSize); err != nil {
 		return t.fail("write leaves", err)
 	}
-	for b := leaves; len(b) > 0; b = b[leafSize:] {
-		t.edge.Append(check.Hash(b[:32]))
-	}
+	t.edge = lengthen(t.enclosers[0].batch, t.edge, leaves)
 	t.end += int64(len(t.waiting))
 	t.waiting, t.ends = t.waiting[:0], t.ends[:0]
 	return nil
 }
 
-// enclose hashes and encrypts what waits, on all processors, and returns what
-// goes into "leaves". The result does not depend on their number.
-func (t *Tree) enclose() []byte {
-	leaves := make([]byte, len(t.ends)*leafSize)
+// enclose hashes and encrypts what waits, on all processors, and returns the
+// leaves and what goes into "leaves". The result does not depend on the number
+// of processors.
+func (t *Tree) enclose() (leaves []check.Hash, table []byte) {
+	leaves, table = make([]check.Hash, len(t.ends)), make([]byte, len(t.ends)*leafSize)
 	share := max((len(t.ends)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0), 64)
 	var workers sync.WaitGroup
-	for from := 0; from < len(t.ends); from += share {
-		workers.Go(func() { t.encloseRange(leaves, from, min(from+share, len(t.ends))) })
+	for worker, from := 0, 0; from < len(t.ends); worker, from = worker+1, from+share {
+		if worker == len(t.enclosers) {
+			t.enclosers = append(t.enclosers, newEncloser())
+		}
+		e := t.enclosers[worker]
+		workers.Go(func() { t.encloseRange(e, leaves, from, min(from+share, len(t.ends))) })
 	}
 	workers.Wait()
-	return leaves
+	for i, leaf := range leaves {
+		copy(table[i*leafSize:], leaf[:])
+		binary.BigEndian.PutUint64(table[i*leafSize+32:], uint64(t.end)+uint64(t.ends[i]))
+	}
+	return leaves, table
 }
 
-func (t *Tree) encloseRange(leaves []byte, from, to int) {
-	walk := walkFrom(t.seed, t.edge.Size()+uint64(from))
-	start, scratch := 0, []byte(nil)
-	if from > 0 {
-		start = t.ends[from-1]
+func (t *Tree) encloseRange(e *encloser, leaves []check.Hash, from, to int) {
+	bodies := make([][]byte, 0, runLeaves)
+	for ; from < to; from += len(bodies) {
+		bodies = bodies[:0]
+		for i := from; i < min(from+runLeaves, to); i++ {
+			bodies = append(bodies, t.waitingBody(i))
+		}
+		copy(leaves[from:], e.enclose(&t.seed, t.edge.Size()+uint64(from), bodies))
 	}
-	for i := from; i < to; i++ {
-		var leaf check.Hash
-		leaf, scratch = encloseBody(walk.leaf(), t.waiting[start+prefixSize:t.ends[i]], scratch)
-		copy(leaves[i*leafSize:], leaf[:])
-		start = t.ends[i]
-		binary.BigEndian.PutUint64(leaves[i*leafSize+32:], uint64(t.end)+uint64(start))
+}
+
+// waitingBody is the i-th body that waits.
+func (t *Tree) waitingBody(i int) []byte {
+	start := prefixSize
+	if i > 0 {
+		start += t.ends[i-1]
 	}
+	return t.waiting[start:t.ends[i]]
 }
 
 // Size is the number of leaves, those not yet committed included.

@@ -14,11 +14,13 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
+	"tutela/internal/digest"
 	"tutela/internal/ledger/check"
 )
 
@@ -368,7 +370,7 @@ func TestEmptyTree(t *testing.T) {
 }
 
 func BenchmarkTree(b *testing.B) {
-	body := make([]byte, 250)
+	body := make([]byte, 200)
 	dir := filepath.Join(b.TempDir(), "tree")
 	tree, err := CreateTree(dir, testSeed)
 	if err != nil {
@@ -394,11 +396,60 @@ func BenchmarkTree(b *testing.B) {
 }
 
 func BenchmarkEnclose(b *testing.B) {
-	body := make([]byte, 250)
-	walk := walkFrom(testSeed, 0)
-	var scratch []byte
-	for range b.N {
-		_, scratch = encloseBody(walk.leaf(), body, scratch)
+	e, bodies := newEncloser(), make([][]byte, runLeaves)
+	for i := range bodies {
+		bodies[i] = make([]byte, 200)
+	}
+	for i := 0; i < b.N; i += runLeaves {
+		e.enclose(&testSeed, uint64(i), bodies[:min(runLeaves, b.N-i)])
+	}
+}
+
+// TestLengthenEqualsAppend grows edges by any number of leaves from any size.
+func TestLengthenEqualsAppend(t *testing.T) {
+	batch := digest.NewBatch()
+	for size := range 70 {
+		for more := range 70 {
+			var want check.Edge
+			for i := range size {
+				want.Append(check.Hash{1, byte(i)})
+			}
+			got := &want
+			var leaves []check.Hash
+			for i := range more {
+				leaves = append(leaves, check.Hash{2, byte(i)})
+			}
+			got = lengthen(batch, got, leaves)
+			for _, leaf := range leaves {
+				want.Append(leaf)
+			}
+			if got.Size() != want.Size() || !slices.Equal(got.Nodes(), want.Nodes()) {
+				t.Fatalf("%d leaves and %d more", size, more)
+			}
+		}
+	}
+}
+
+// TestEncloserEqualsOneByOne holds leaves that were made side by side against
+// leaves made alone, at the places where seeds branch and for bodies of all lengths.
+func TestEncloserEqualsOneByOne(t *testing.T) {
+	e := newEncloser()
+	for _, from := range []uint64{0, 1, 7, 1023, 1<<20 - 3, 1<<39 - 5, maxLeaves - runLeaves} {
+		for _, n := range []int{1, 2, 15, 16, 17, 100, runLeaves} {
+			bodies := make([][]byte, n)
+			for i := range bodies {
+				bodies[i] = make([]byte, i*37%1200)
+			}
+			for i, leaf := range e.enclose(&testSeed, from, bodies) {
+				seed := testSeed.at(from + uint64(i))
+				if plain := make([]byte, len(bodies[i])); leaf != check.SaltedLeaf(seed.salt(), plain) {
+					t.Fatalf("leaf %d of %d from %d", i, n, from)
+				}
+				if !openBody(&seed, bodies[i], leaf) {
+					t.Fatalf("body %d of %d from %d", i, n, from)
+				}
+			}
+		}
 	}
 }
 
