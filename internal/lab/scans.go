@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,42 +32,112 @@ func (l *Lab) AddExhibitSeed(label string) error {
 	return ledger.SaveSeed(name, ledger.NewSeed())
 }
 
-// recordsSeed is the seed of the records of an exhibit. It is the same for all
-// its scans, so that two scans of unchanged evidence end in one root.
-func (l *Lab) recordsSeed(label string) (ledger.Seed, error) {
-	return ledger.LoadSeed(l.seedPath(label))
+// The keys of an exhibit, each in a file of its own:
+//
+//	LABEL.seed               its seed, for the records of all scans
+//	LABEL+N.seed             for the records of scan N alone, which was begun after
+//	                         leaves of the exhibit's seed had been erased
+//	LABEL+N+matches-R.seed   for match run R of scan N, where that does not grow
+//	                         from the seed of the records
+//
+// Any of them may be punctured. A label has no plus sign in a file name.
+
+// recordsSecret opens the records of a scan. All scans have the exhibit's seed, so
+// that two scans of unchanged evidence end in one root, until something is erased.
+func (l *Lab) recordsSecret(id catalog.ScanID) (ledger.Secret, error) {
+	return ledger.LoadSecret(l.recordsKey(id))
 }
 
-// matchesSeed is the seed of one match run.
-func (l *Lab) matchesSeed(id catalog.ScanID, run int) (ledger.Seed, error) {
-	seed, err := l.recordsSeed(id.Exhibit)
-	if err != nil {
-		return seed, err
+// recordsKey is the file of the seed of a scan's records.
+func (l *Lab) recordsKey(id catalog.ScanID) string {
+	if own := l.ownKey(id); isFile(own) {
+		return own
 	}
-	text := append([]byte("tutela match run v1\x00"), seed[:]...)
+	return l.seedPath(id.Exhibit)
+}
+
+func isFile(name string) bool {
+	info, err := os.Lstat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// growSecret is the whole seed of a tree that is to grow. One that was punctured
+// cannot: ledger.ErrErased.
+func growSecret(secret ledger.Secret, err error) (ledger.Seed, error) {
+	if err != nil {
+		return ledger.Seed{}, err
+	}
+	seed, whole := secret.(ledger.Seed)
+	if !whole {
+		return seed, fmt.Errorf("leaves of its seed were %w, it cannot grow", ledger.ErrErased)
+	}
+	return seed, nil
+}
+
+// matchesSecret opens the matches of one run.
+func (l *Lab) matchesSecret(id catalog.ScanID, run int) (ledger.Secret, error) {
+	if own := l.runKey(id, run); isFile(own) {
+		return ledger.LoadSecret(own)
+	}
+	records, err := growSecret(l.recordsSecret(id))
+	if err != nil {
+		return nil, err
+	}
+	return matchesSeed(records, id, run), nil
+}
+
+// matchesSeed grows the seed of a match run from that of the records.
+func matchesSeed(records ledger.Seed, id catalog.ScanID, run int) ledger.Seed {
+	text := append([]byte("tutela match run v1\x00"), records[:]...)
 	text = binary.BigEndian.AppendUint64(text, uint64(id.Number))
 	text = binary.BigEndian.AppendUint64(text, uint64(run))
-	return sha256.Sum256(text), nil
+	return sha256.Sum256(text)
 }
 
 // OpenRecords opens the record tree of a scan to append, making it if there is
-// none.
+// none. One of which leaves were erased cannot grow: ledger.ErrErased.
 func (l *Lab) OpenRecords(id catalog.ScanID) (*ledger.Tree, error) {
-	seed, err := l.recordsSeed(id.Exhibit)
-	if err != nil {
-		return nil, err
+	dir := l.recordsDir(id)
+	if secret, err := l.recordsSecret(id); err == nil && !isDir(dir) && !isFile(l.ownKey(id)) {
+		if err := freshUnlessWhole(secret, l.ownKey(id)); err != nil {
+			return nil, err
+		}
 	}
-	return openOrCreate(filepath.Join(l.scanDir(id), "records"), seed)
+	seed, err := growSecret(l.recordsSecret(id))
+	if err != nil {
+		return nil, fmt.Errorf("open the records of %s: %w", id, err)
+	}
+	return openOrCreate(dir, seed)
 }
 
 // OpenMatches opens the tree of a match run to append, making it if there is
-// none.
+// none. One of which leaves were erased cannot grow: ledger.ErrErased.
 func (l *Lab) OpenMatches(id catalog.ScanID, run int) (*ledger.Tree, error) {
-	seed, err := l.matchesSeed(id, run)
-	if err != nil {
-		return nil, err
+	dir := l.matchesDir(id, run)
+	if secret, err := l.recordsSecret(id); err == nil && !isDir(dir) && !isFile(l.runKey(id, run)) {
+		if err := freshUnlessWhole(secret, l.runKey(id, run)); err != nil {
+			return nil, err
+		}
 	}
-	return openOrCreate(l.matchesDir(id, run), seed)
+	seed, err := growSecret(l.matchesSecret(id, run))
+	if err != nil {
+		return nil, fmt.Errorf("open match run %d of %s: %w", run, id, err)
+	}
+	return openOrCreate(dir, seed)
+}
+
+// freshUnlessWhole gives a tree that is to be made a seed of its own, where the
+// seed that it would have had was punctured.
+func freshUnlessWhole(secret ledger.Secret, own string) error {
+	if _, whole := secret.(ledger.Seed); whole {
+		return nil
+	}
+	return ledger.SaveSeed(own, ledger.NewSeed())
+}
+
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 func openOrCreate(dir string, seed ledger.Seed) (*ledger.Tree, error) {
@@ -78,20 +149,20 @@ func openOrCreate(dir string, seed ledger.Seed) (*ledger.Tree, error) {
 
 // ReadRecords reads the record tree of a scan.
 func (l *Lab) ReadRecords(id catalog.ScanID) (*ledger.Reader, error) {
-	seed, err := l.recordsSeed(id.Exhibit)
+	secret, err := l.recordsSecret(id)
 	if err != nil {
 		return nil, err
 	}
-	return ledger.ReadTree(filepath.Join(l.scanDir(id), "records"), seed)
+	return ledger.ReadTree(l.recordsDir(id), secret)
 }
 
 // ReadMatches reads the tree of a match run.
 func (l *Lab) ReadMatches(id catalog.ScanID, run int) (*ledger.Reader, error) {
-	seed, err := l.matchesSeed(id, run)
+	secret, err := l.matchesSecret(id, run)
 	if err != nil {
 		return nil, err
 	}
-	return ledger.ReadTree(l.matchesDir(id, run), seed)
+	return ledger.ReadTree(l.matchesDir(id, run), secret)
 }
 
 // ReadLog opens the agency log for looking.
@@ -102,18 +173,27 @@ func (l *Lab) ReadLog() (*ledger.LogReader, error) {
 // LastMatchRun is the number of the newest match run that has a tree, 0 if
 // there is none.
 func (l *Lab) LastMatchRun(id catalog.ScanID) (int, error) {
-	entries, err := os.ReadDir(l.scanDir(id))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	runs, err := l.matchRuns(id)
+	if len(runs) == 0 || err != nil {
 		return 0, err
 	}
-	last := 0
+	return runs[len(runs)-1], nil
+}
+
+// matchRuns are the numbers of the match runs that have a tree, ascending.
+func (l *Lab) matchRuns(id catalog.ScanID) (runs []int, err error) {
+	entries, err := os.ReadDir(l.scanDir(id))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
 	for _, entry := range entries {
-		if number, ok := strings.CutPrefix(entry.Name(), "matches-"); ok {
-			run, _ := strconv.Atoi(number)
-			last = max(last, run)
+		number, ok := strings.CutPrefix(entry.Name(), "matches-")
+		if run, err := strconv.Atoi(number); ok && err == nil {
+			runs = append(runs, run)
 		}
 	}
-	return last, nil
+	slices.Sort(runs)
+	return runs, nil
 }
 
 // ShowMatches makes a match run, as far as it was committed and is about leaves
@@ -149,6 +229,16 @@ func (l *Lab) seedPath(label string) string {
 	return filepath.Join(l.Dir, "keys", "exhibits", escape(label)+".seed")
 }
 
+// ownKey is the file of the seed that a scan's records have for themselves.
+func (l *Lab) ownKey(id catalog.ScanID) string {
+	return filepath.Join(l.Dir, "keys", "exhibits", fmt.Sprintf("%s+%d.seed", escape(id.Exhibit), id.Number))
+}
+
+// runKey is the file of the seed that a match run has for itself.
+func (l *Lab) runKey(id catalog.ScanID, run int) string {
+	return filepath.Join(l.Dir, "keys", "exhibits", fmt.Sprintf("%s+%d+matches-%d.seed", escape(id.Exhibit), id.Number, run))
+}
+
 func (l *Lab) exhibitDir(label string) string {
 	return filepath.Join(l.Dir, "ledger", "exhibits", escape(label))
 }
@@ -156,6 +246,8 @@ func (l *Lab) exhibitDir(label string) string {
 func (l *Lab) scanDir(id catalog.ScanID) string {
 	return filepath.Join(l.exhibitDir(id.Exhibit), strconv.Itoa(id.Number))
 }
+
+func (l *Lab) recordsDir(id catalog.ScanID) string { return filepath.Join(l.scanDir(id), "records") }
 
 func (l *Lab) matchesDir(id catalog.ScanID, run int) string {
 	return filepath.Join(l.scanDir(id), "matches-"+strconv.Itoa(run))

@@ -190,7 +190,7 @@ func (r *Reader) notedLeaves() (map[uint64]erasedLeaf, error) {
 // BlankErased writes zeros over the records of all leaves of the tree in dir that
 // the secret does not open any more, durably. The lengths in front of them stay,
 // as does everything else.
-func BlankErased(ctx context.Context, dir string, secret *Punctured) error {
+func BlankErased(ctx context.Context, dir string, secret Secret) error {
 	if err := blankErased(ctx, folder(dir), secret); err != nil {
 		return fmt.Errorf("blank what was erased in %s: %w", dir, err)
 	}

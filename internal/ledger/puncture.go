@@ -99,6 +99,18 @@ func (p *Punctured) keep(r remnant, indices []uint64) {
 	p.keep(right, within(indices, right.from, right.end()))
 }
 
+// NotErased are those of ascending indices that a secret still opens, if their
+// tree is that large.
+func NotErased(secret Secret, indices []uint64) (open []uint64) {
+	gone := secret.erased()
+	for _, index := range indices {
+		if _, erased := slices.BinarySearch(gone, index); !erased {
+			open = append(open, index)
+		}
+	}
+	return open
+}
+
 // within are those of ascending indices from from to to-1.
 func within(indices []uint64, from, to uint64) []uint64 {
 	first, _ := slices.BinarySearch(indices, from)

@@ -160,8 +160,8 @@ func (s *scan) open(ctx context.Context) (err error) {
 	return err
 }
 
-// openRun goes on with the newest match run if it was made against these sets
-// and is not complete; else it begins the next.
+// openRun goes on with the newest match run if it was made against these sets,
+// is not complete and nothing was erased from it; else it begins the next.
 func openRun(desk Desk, id catalog.ScanID, sets Matcher) (run int, m *matching, err error) {
 	last, err := desk.LastMatchRun(id)
 	if err != nil {
@@ -169,6 +169,9 @@ func openRun(desk Desk, id catalog.ScanID, sets Matcher) (run int, m *matching, 
 	}
 	for run = max(last, 1); ; run++ {
 		tree, err := desk.OpenMatches(id, run)
+		if errors.Is(err, ledger.ErrErased) {
+			continue
+		}
 		if err != nil {
 			return 0, nil, err
 		}
