@@ -116,6 +116,11 @@ func (l *Lab) intentPath(exhibit string) string {
 	return filepath.Join(l.exhibitDir(exhibit), "erasing")
 }
 
+// resumeErasures goes on with what a crash interrupted.
+func (l *Lab) resumeErasures(ctx context.Context) error {
+	return (&eraser{Lab: l, reached: func(string) error { return nil }}).resume(ctx)
+}
+
 // resume goes on with erasures that a crash interrupted.
 func (x *eraser) resume(ctx context.Context) error {
 	intents, err := filepath.Glob(filepath.Join(x.Dir, "ledger", "exhibits", "*", "erasing"))

@@ -261,6 +261,9 @@ func (l *Lab) recover(ctx context.Context) (err error) {
 	if err := l.apply(ctx, l.Catalog); err != nil {
 		return err
 	}
+	if err := l.resumeErasures(ctx); err != nil {
+		return err
+	}
 	_, err = l.refill(ctx, l.Catalog)
 	return err
 }

@@ -18,6 +18,7 @@ type Verdict struct {
 	Exhibits int    // with a ledger
 	Records  uint64 // leaves of record trees that were recomputed
 	Entries  uint64 // of the agency log
+	Erased   uint64 // leaves of records and match runs that an erase event tells of
 	Problems []string
 }
 
@@ -55,10 +56,18 @@ type told struct {
 	starts   []catalog.ScanID               // that were begun
 	seals    map[catalog.ScanID]tutela.Seal // of those that were sealed
 	runs     map[catalog.ScanID][]tutela.MatchRun
+	erased   map[erasedTree][]uint64 // leaves
+}
+
+// erasedTree is a tree of which leaves were erased: the records of a scan where
+// run is 0, else one of its match runs.
+type erasedTree struct {
+	catalog.ScanID
+	run int
 }
 
 func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told, error) {
-	t := told{seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}}
+	t := told{seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}, erased: map[erasedTree][]uint64{}}
 	for entry, err := range log.Events(ctx, 0) {
 		if ctx.Err() != nil {
 			return t, context.Cause(ctx)
@@ -98,8 +107,25 @@ func (t *told) take(ev tutela.Event) error {
 		}
 		id := catalog.ScanID{Exhibit: run.Exhibit, Number: run.Number}
 		t.runs[id] = append(t.runs[id], run)
+	case tutela.EventErase:
+		var e tutela.Erase
+		if err := tutela.DecodeDetail(ev.Detail, &e); err != nil {
+			return err
+		}
+		t.takeErased(e)
 	}
 	return nil
+}
+
+func (t *told) takeErased(e tutela.Erase) {
+	for _, s := range e.Scans {
+		tree := erasedTree{ScanID: catalog.ScanID{Exhibit: e.Exhibit, Number: s.Number}}
+		t.erased[tree] = union(t.erased[tree], s.Leaves)
+		for _, r := range s.Runs {
+			tree.run = r.Run
+			t.erased[tree] = union(t.erased[tree], r.Leaves)
+		}
+	}
 }
 
 func (l *Lab) verifyTold(ctx context.Context, t told, exhibits []string, v *Verdict) error {
@@ -128,45 +154,74 @@ func (l *Lab) verifyScan(ctx context.Context, id catalog.ScanID, t told, v *Verd
 	if !sealed && errors.Is(err, fs.ErrNotExist) {
 		return nil // begun, and stopped before the first record
 	}
-	n, err := v.verifyTree(ctx, id.String(), records, err, sealed, seal.Records, seal.Root)
+	want := claim{name: id.String(), sealed: sealed, size: seal.Records, root: seal.Root, erased: t.erased[erasedTree{ScanID: id}]}
+	n, err := v.verifyTree(ctx, records, err, want)
 	v.Records += n
 	if err != nil {
 		return err
 	}
 	for _, run := range t.runs[id] {
 		matches, err := l.ReadMatches(id, run.Run)
-		name := fmt.Sprintf("%s match run %d", id, run.Run)
-		if _, err := v.verifyTree(ctx, name, matches, err, true, run.Matches, run.Root); err != nil {
+		want := claim{name: fmt.Sprintf("%s match run %d", id, run.Run), sealed: true, size: run.Matches, root: run.Root, erased: t.erased[erasedTree{id, run.Run}]}
+		if _, err := v.verifyTree(ctx, matches, err, want); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// verifyTree recomputes a tree and, if it was sealed, holds it against what the
-// seal says. It returns how many leaves there are.
-func (v *Verdict) verifyTree(ctx context.Context, name string, tree *ledger.Reader, opened error, sealed bool, size uint64, root tutela.SHA256) (uint64, error) {
+// claim is what the log says of a tree.
+type claim struct {
+	name   string
+	sealed bool // else size and root are not told
+	size   uint64
+	root   tutela.SHA256
+	erased []uint64 // leaves, ascending
+}
+
+// verifyTree recomputes a tree and holds it against what the log says. It returns
+// how many leaves there are.
+func (v *Verdict) verifyTree(ctx context.Context, tree *ledger.Reader, opened error, want claim) (uint64, error) {
 	if opened != nil {
-		v.problem("%s: %v", name, opened)
+		v.problem("%s: %v", want.name, opened)
 		return 0, nil
 	}
 	defer tree.Close()
 	problems, err := tree.Verify(ctx, nil)
 	if errors.Is(err, ledger.ErrDamaged) {
-		v.problem("%s: %v", name, err)
+		v.problem("%s: %v", want.name, err)
 	} else if err != nil {
 		return 0, err
 	}
 	for _, p := range problems {
-		v.problem("%s: %s", name, p)
+		v.problem("%s: %s", want.name, p)
 	}
-	if sealed && tree.Size() != size {
-		v.problem("%s: %d leaves, the seal says %d", name, tree.Size(), size)
+	if want.sealed && tree.Size() != want.size {
+		v.problem("%s: %d leaves, the seal says %d", want.name, tree.Size(), want.size)
 	}
-	if sealed && tutela.SHA256(tree.Root()) != root {
-		v.problem("%s: root %s, the seal says %s", name, tree.Root(), root)
+	if want.sealed && tutela.SHA256(tree.Root()) != want.root {
+		v.problem("%s: root %s, the seal says %s", want.name, tree.Root(), want.root)
 	}
+	v.compareErased(want, tree.Erased())
 	return tree.Size(), nil
+}
+
+// compareErased holds the leaves that nobody can open any more against those that
+// the log says were erased.
+func (v *Verdict) compareErased(want claim, erased []uint64) {
+	for _, leaf := range erased {
+		if _, told := slices.BinarySearch(want.erased, leaf); !told {
+			v.problem("%s: leaf %d cannot be opened, and no erase event tells of it", want.name, leaf)
+			return
+		}
+	}
+	for _, leaf := range want.erased {
+		if _, gone := slices.BinarySearch(erased, leaf); !gone {
+			v.problem("%s: leaf %d was erased, the log says, and it can be opened", want.name, leaf)
+			return
+		}
+	}
+	v.Erased += uint64(len(erased))
 }
 
 // Proof shows that a record stands in a sealed scan: from the record to the
