@@ -127,7 +127,7 @@ func readCommit(f io.ReaderAt, size int64, fingerprint [16]byte) (*frame, positi
 	if size < headerSize {
 		return nil, position{}, fmt.Errorf("%w: commit file of %d bytes", ErrDamaged, size)
 	}
-	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), 256<<10)
+	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), int(min(size, 256<<10)))
 	header := make([]byte, headerSize)
 	if _, err := io.ReadFull(r, header); err != nil {
 		return nil, position{}, fmt.Errorf("read commit file: %w", err)

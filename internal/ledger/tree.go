@@ -91,6 +91,9 @@ func createTree(d disk, seed Seed) error {
 			return err
 		}
 	}
+	if err := d.syncDir(); err != nil { // so that "commit" never stands there alone
+		return err
+	}
 	if err := createFile(d, freshName, encodeHeader(seed.fingerprint())); err != nil {
 		return err
 	}
@@ -187,6 +190,11 @@ func (t *Tree) recover() error {
 		if err := cutTail(cut.f, cut.end); err != nil {
 			return err
 		}
+	}
+	// The last frame may be there without being durable, if the process was
+	// killed before it could sync. Whoever asks this tree builds on it.
+	if err := t.commit.sync(); err != nil {
+		return fmt.Errorf("make the last frame durable: %w", err)
 	}
 	t.edge, t.end, t.next, t.cursor = last.edge, last.records, at, last.cursor
 	return nil
