@@ -1,25 +1,13 @@
 package main
 
 import (
-	"context"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"tutela"
 	"tutela/internal/hashset"
-	"tutela/internal/ledger"
-)
-
-// What the ledger is filled with.
-const (
-	leafBytes    = 250
-	leavesCommit = 65_536
 )
 
 // rate is what a part did in a time of its own.
@@ -31,57 +19,14 @@ type rate struct {
 
 func (r rate) perSecond() float64 { return float64(r.Count) / r.Seconds }
 
+// each and processors are seconds for one of what was counted.
+func (r rate) each() float64       { return r.Seconds / float64(r.Count) }
+func (r rate) processors() float64 { return r.CPU / float64(r.Count) }
+
 func timed(count int, work func() error) (rate, error) {
 	began, used := time.Now(), processorTime()
 	err := work()
 	return rate{count, time.Since(began).Seconds(), (processorTime() - used).Seconds()}, err
-}
-
-func (b *bench) ledger() error {
-	var speeds, costs []float64
-	for range max(b.rounds, 3) {
-		var r rate
-		if err := b.ask("ledger", b.scaled(2_097_152), &r); err != nil {
-			return err
-		}
-		b.tell("  %.3f M leaves/s, %.2f µs of processors each", r.perSecond()/1e6, 1e6*r.CPU/float64(r.Count))
-		speeds, costs = append(speeds, r.perSecond()), append(costs, 1e6*r.CPU/float64(r.Count))
-	}
-	speed := median(speeds)
-	ours := fmt.Sprintf("%.2f M leaves/s, %.2f µs of processors each", speed/1e6, median(costs))
-	b.out.rows = append(b.out.rows, row{what: "ledger: 2,097,152 records of 250 bytes, encrypted, fdatasync every 65,536", ours: ours, goal: "≥ 0.3 M/s", verdict: judge(speed >= 0.3e6)})
-	return nil
-}
-
-// fillLedger appends as many bodies as size says and makes them durable.
-func fillLedger(ctx context.Context, dir, size string) (any, error) {
-	leaves, err := strconv.Atoi(size)
-	if err != nil {
-		return nil, err
-	}
-	tree, err := ledger.CreateTree(filepath.Join(dir, "tree"), ledger.NewSeed())
-	if err != nil {
-		return nil, err
-	}
-	r, err := timed(leaves, func() error { return appendBodies(ctx, tree, leaves) })
-	return r, errors.Join(err, tree.Close())
-}
-
-func appendBodies(ctx context.Context, tree *ledger.Tree, leaves int) error {
-	body := make([]byte, leafBytes)
-	for i := range leaves {
-		binary.LittleEndian.PutUint64(body, uint64(i))
-		if err := tree.Append(body); err != nil {
-			return err
-		}
-		if (i+1)%leavesCommit != 0 {
-			continue
-		}
-		if err := errors.Join(ctx.Err(), tree.Commit(nil)); err != nil {
-			return err
-		}
-	}
-	return tree.Commit(nil)
 }
 
 // drawn are assertions whose digests follow from their number.

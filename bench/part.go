@@ -21,7 +21,12 @@ func runPart(ctx context.Context, args []string) error {
 	work, known := map[string]func(ctx context.Context, dir, size string) (any, error){
 		"bare":     bareLoop,
 		"pictures": derivePictures,
-		"ledger":   fillLedger,
+
+		"ledger":        fillLedger(leafBytes),
+		"ledger-many":   fillLedger(manyLeafBytes),
+		"tessera-1024":  fillTessera(1024),
+		"tessera-4096":  fillTessera(4096),
+		"tessera-16384": fillTessera(16_384),
 
 		"phone":            composePictures,
 		"luma-baseline":    decodeLuma("baseline"),
