@@ -3,7 +3,6 @@
 package ledger
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -69,9 +68,4 @@ func (s guardedSigner) Sign(text []byte) ([]byte, error) {
 		return nil, err
 	}
 	return s.Signer.Sign(text)
-}
-
-// noteText is the part of a note that is signed: up to the last blank line.
-func noteText(signed []byte) []byte {
-	return signed[:bytes.LastIndex(signed, []byte("\n\n"))+1]
 }

@@ -31,13 +31,19 @@ const keysName = "log.key"
 // by custom a URL without its scheme, such as "lab.example/log": 1 to 255 bytes
 // without space or plus.
 func GenerateKeys(origin string) (*Keys, error) {
-	k := &Keys{origin: origin, bodies: NewSeed()}
-	rand.Read(k.ed25519[:]) // never fails: crypto/rand
-	rand.Read(k.mldsa44[:])
+	k := successor(origin, NewSeed())
 	if _, err := k.public(); err != nil {
 		return nil, fmt.Errorf("generate keys: %w", err)
 	}
 	return k, nil
+}
+
+// successor has new signing keys for a log whose bodies keep their seed.
+func successor(origin string, bodies Seed) *Keys {
+	k := &Keys{origin: origin, bodies: bodies}
+	rand.Read(k.ed25519[:]) // never fails: crypto/rand
+	rand.Read(k.mldsa44[:])
+	return k
 }
 
 // Origin is the name of the log.
@@ -82,7 +88,14 @@ func (k *Keys) signers() (ed, ml note.Signer, err error) {
 // Save writes the keys to a new file in dir, which is made for its owner only,
 // durably. It refuses to write over keys that are there (fs.ErrExist).
 func (k *Keys) Save(dir string) error {
-	text := keyLines{
+	if err := writeSecret(filepath.Join(dir, keysName), k.text()); err != nil {
+		return fmt.Errorf("save keys: %w", err)
+	}
+	return nil
+}
+
+func (k *Keys) text() string {
+	return keyLines{
 		{"tutela-log-key", keyVersion},
 		{"protection", unprotected},
 		{"origin", k.origin},
@@ -91,11 +104,7 @@ func (k *Keys) Save(dir string) error {
 		{"bodies", encodeSecret(k.bodies)},
 		{"bodies-fingerprint", k.bodies.fingerprintText()},
 		{"fingerprint", k.Fingerprint()},
-	}
-	if err := writeSecret(filepath.Join(dir, keysName), text.String()); err != nil {
-		return fmt.Errorf("save keys: %w", err)
-	}
-	return nil
+	}.String()
 }
 
 // LoadKeys reads what [Keys.Save] wrote and nothing else.

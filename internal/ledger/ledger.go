@@ -38,6 +38,10 @@ var ErrNetworkFolder = errors.New("a ledger must lie on a local file system")
 // ErrNoAgencyLog means that this platform cannot keep an agency log.
 var ErrNoAgencyLog = errors.New("no agency log on this platform")
 
+// ErrRetired means that the keys of a log were changed: whoever opens it with the
+// new ones can go on.
+var ErrRetired = errors.New("the keys of the log are retired")
+
 // A Problem is something that Verify found.
 type Problem struct {
 	Index int64 // of the leaf or entry; -1 where it is about the whole

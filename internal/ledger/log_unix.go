@@ -332,6 +332,7 @@ func (l *Log) admit(ctx context.Context, ev tutela.Event) (uint64, tessera.Index
 	}
 	l.byKey[ev.Key] = index
 	l.link(ev.Exhibit, index)
+	l.retire(&ev)
 	return index, l.add(ctx, commitment), nil
 }
 
@@ -385,10 +386,19 @@ func (l *Log) indexKeys() error {
 			byKey[ev.Key] = index
 		}
 		l.link(ev.Exhibit, index)
+		l.retire(ev)
 		index++
 	}
 	l.byKey = byKey
-	return nil
+	return l.failed
+}
+
+// retire lets the log take no more after the event that retires its keys: a head
+// which they sign beyond it would be refused.
+func (l *Log) retire(ev *tutela.Event) {
+	if l.failed == nil && retires(ev, l.keys) {
+		l.failed = ErrRetired
+	}
 }
 
 // link makes the event at index the one that the next about the exhibit follows.
