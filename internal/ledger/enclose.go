@@ -11,17 +11,18 @@ import (
 // keeps of them stays in a processor's own cache.
 const runLeaves = 1024
 
-// encloser makes leaves of bodies and encrypts them, as [encloseBody] does for
-// one, but many side by side. It belongs to one goroutine at a time.
+// encloser makes leaves of bodies and encrypts them, many of them side by
+// side. It belongs to one goroutine at a time.
 type encloser struct {
 	batch *digest.Batch
+	ctr   *counters
 	seeds [2][runLeaves]Seed // a level of the seed tree, and the next one
 	salts [runLeaves][32]byte
 	keys  [runLeaves][32]byte
 	sums  [runLeaves]check.Hash
 }
 
-func newEncloser() *encloser { return &encloser{batch: digest.NewBatch()} }
+func newEncloser() *encloser { return &encloser{batch: digest.NewBatch(), ctr: newCounters()} }
 
 // enclose encrypts in place the bodies of at most runLeaves leaves from index on
 // and returns their leaves, which are valid until the next call.
@@ -37,7 +38,7 @@ func (e *encloser) enclose(tree *Seed, index uint64, bodies [][]byte) []check.Ha
 	}
 	e.batch.Flush()
 	for i, body := range bodies {
-		cryptWith(&e.keys[i], e.sums[i], body)
+		e.ctr.crypt(&e.keys[i], e.sums[i], body)
 	}
 	return e.sums[:len(bodies)]
 }
