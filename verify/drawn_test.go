@@ -187,7 +187,7 @@ type drawing struct {
 	opened           []int    // of records
 	openedMatches    []int
 	content          []byte
-	events           map[int]*tutela.Event
+	edit             func(map[int]*tutela.Event)
 	bodies           func(i int, body []byte) []byte // a last change of an event's body
 	size             int
 	header           [6]string
@@ -256,24 +256,25 @@ func (d *drawing) draw() map[string][]byte {
 	files["trees/9-matches/proof"] = h.proof(matches, 0, d.openedMatches)
 	tree := tutela.Fact{Name: tutela.FactRecords, Number: uint64(len(records)), Value: h.root(records)}
 	tree512 := tutela.Fact{Name: tutela.FactRecords512, Number: uint64(len(records)), Value: h512.root(records)}
-	if d.events == nil {
-		d.events = map[int]*tutela.Event{
-			2: d.act(tutela.EventKeyEnrol, "", -1, textFact("actor", d.header[4]), textFact("actor-key", drawnOfficer.vkey())),
-			3: d.act(tutela.EventSeize, "7-B", -1),
-			5: sign(d.act(tutela.EventScanStart, "7-B", 3)),
-			6: sign(d.act(tutela.EventSeal, "7-B", 5, tree, tree512)),
-			7: d.act(tutela.EventKeyRotate, "", -1, textFact("log-key", drawnLog[0].vkey()), textFact("log-key", drawnLog[1].vkey()),
-				textFact("retired-log-key", drawnOld[0].vkey()), textFact("retired-log-key", drawnOld[1].vkey())),
-			9: d.act(tutela.EventMatchRun, "7-B", 6, tree, tutela.Fact{Name: tutela.FactMatches, Number: uint64(len(matches)), Value: h.root(matches)}),
-			12: sign(d.act(tutela.EventDisclose, "7-B", 9, tutela.Fact{Name: "opened", Number: uint64(len(opened) / 32), Value: h(opened)},
-				textFact("to", d.header[1]), textFact("purpose", d.header[2]))),
-		}
+	events := map[int]*tutela.Event{
+		2: d.act(tutela.EventKeyEnrol, "", -1, textFact("actor", d.header[4]), textFact("actor-key", drawnOfficer.vkey())),
+		3: d.act(tutela.EventSeize, "7-B", -1),
+		5: sign(d.act(tutela.EventScanStart, "7-B", 3)),
+		6: sign(d.act(tutela.EventSeal, "7-B", 5, tree, tree512)),
+		7: d.act(tutela.EventKeyRotate, "", -1, textFact("log-key", drawnLog[0].vkey()), textFact("log-key", drawnLog[1].vkey()),
+			textFact("retired-log-key", drawnOld[0].vkey()), textFact("retired-log-key", drawnOld[1].vkey())),
+		9: d.act(tutela.EventMatchRun, "7-B", 6, tree, tutela.Fact{Name: tutela.FactMatches, Number: uint64(len(matches)), Value: h.root(matches)}),
+		12: sign(d.act(tutela.EventDisclose, "7-B", 9, tutela.Fact{Name: "opened", Number: uint64(len(opened) / 32), Value: h(opened)},
+			textFact("to", d.header[1]), textFact("purpose", d.header[2]))),
+	}
+	if d.edit != nil {
+		d.edit(events)
 	}
 	var log [][]byte
-	wanted := slices.Sorted(maps.Keys(d.events))
+	wanted := slices.Sorted(maps.Keys(events))
 	for i := range d.size {
 		body := []byte("of another case")
-		if e := d.events[i]; e != nil {
+		if e := events[i]; e != nil {
 			body = ledger.AppendEvent(nil, e)
 			if d.bodies != nil {
 				body = d.bodies(i, body)

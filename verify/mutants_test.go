@@ -1,0 +1,405 @@
+package verify_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tutela"
+)
+
+var (
+	mutants    = flag.Int("mutants", 2000, "damaged copies of a good bundle that are judged")
+	mutantSeed = flag.Uint64("mutant-seed", 0, "where the damage begins; 0 takes another each time")
+)
+
+// mutant is a bundle with a named fault. Of one that is bound the log says
+// otherwise, or its list or form does: every verifier must refuse it. One that
+// is not may hold; then all verifiers must say so.
+type mutant struct {
+	name  string
+	files map[string][]byte
+	tar   []byte // instead of files
+	bound bool
+}
+
+// judge says whether a bundle holds, and if not, why.
+type judge func(mutant) (ok bool, why string)
+
+// scriptJudge is verify.py in one process, fed through a pipe. It remembers what
+// the signature functions said to the same arguments: there are few of them.
+func scriptJudge(t *testing.T) judge {
+	t.Helper()
+	cmd := exec.Command("python3", "-B", "-c", `
+import functools, sys, verify
+verify.ed25519 = functools.lru_cache(4096)(verify.ed25519)
+verify.mldsa44 = functools.lru_cache(4096)(verify.mldsa44)
+read = sys.stdin.buffer.read
+def block(): return read(int.from_bytes(read(4), "big"))
+while kind := read(1):
+    try:
+        if kind == b"T":
+            open(sys.argv[1], "wb").write(block())
+            files = verify.from_tar(sys.argv[1])
+        else:
+            files = {}
+            for _ in range(int.from_bytes(read(4), "big")):
+                path = block()
+                files[path] = block()
+        verify.check(files)
+        print("ok", flush=True)
+    except Exception as why: print("no", repr(why)[:200], flush=True)
+`, t.TempDir()+"/bundle.tar")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("python3: %v", err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("verify.py: %v", err)
+		}
+	})
+	answers := bufio.NewReader(out)
+	return func(m mutant) (bool, string) {
+		if _, err := in.Write(frame(m)); err != nil {
+			t.Fatalf("verify.py, at %s: %v", m.name, err)
+		}
+		line, err := answers.ReadString('\n')
+		if err != nil {
+			t.Fatalf("verify.py, at %s: %v", m.name, err)
+		}
+		return line == "ok\n", strings.TrimSpace(line)
+	}
+}
+
+// frame is a mutant as the pipe carries it.
+func frame(m mutant) []byte {
+	block := func(b, data []byte) []byte {
+		return append(binary.BigEndian.AppendUint32(b, uint32(len(data))), data...)
+	}
+	if m.tar != nil {
+		return block([]byte("T"), m.tar)
+	}
+	b := binary.BigEndian.AppendUint32([]byte("F"), uint32(len(m.files)))
+	for path, data := range m.files {
+		b = block(block(b, []byte(path)), data)
+	}
+	return b
+}
+
+// drawnTar is the one tar of files.
+func drawnTar(files map[string][]byte) []byte {
+	var b []byte
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		h := make([]byte, 512)
+		copy(h, path)
+		copy(h[100:], "0000644\x000000000\x000000000\x00")
+		copy(h[124:], fmt.Sprintf("%011o\x0000000000000\x00        0", len(files[path])))
+		copy(h[257:], "ustar\x0000")
+		copy(h[329:], "0000000\x000000000\x00")
+		sum := 0
+		for _, c := range h {
+			sum += int(c)
+		}
+		copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+		b = append(append(b, h...), files[path]...)
+		b = append(b, make([]byte, (512-len(b)%512)%512)...)
+	}
+	return append(b, make([]byte, 1024)...)
+}
+
+// damage changes bytes at random, and always changes them.
+func damage(b []byte, r *rand.Rand) ([]byte, string) {
+	for {
+		name, out := damageOnce(b, r)
+		if !bytes.Equal(out, b) {
+			return out, name
+		}
+	}
+}
+
+func damageOnce(b []byte, r *rand.Rand) (string, []byte) {
+	at := r.IntN(len(b) + 1)
+	if len(b) == 0 {
+		return "grown", []byte{byte(r.IntN(256))}
+	}
+	some := min(at, len(b)-1)
+	switch r.IntN(11) {
+	case 0, 1, 2:
+		out := bytes.Clone(b)
+		out[some] ^= 1 << r.IntN(8)
+		return "bit", out
+	case 3:
+		return "insert", slices.Insert(bytes.Clone(b), at, byte(r.IntN(256)))
+	case 4:
+		return "delete", slices.Delete(bytes.Clone(b), some, some+1)
+	case 5:
+		return "truncate", bytes.Clone(b[:some])
+	case 6:
+		return "case", flipCase(b, some)
+	case 7:
+		return "crlf", bytes.Replace(b, []byte("\n"), []byte("\r\n"), 1+r.IntN(3))
+	case 8:
+		return "space", slices.Insert(bytes.Clone(b), at, " \t\n\r\v\f\x00\x85+_0"[r.IntN(11)])
+	case 9:
+		lines := bytes.SplitAfter(b, []byte("\n"))
+		i := r.IntN(len(lines))
+		return "line twice", bytes.Join(slices.Insert(lines, i, lines[i]), nil)
+	default:
+		return "hash twice", slices.Concat(b, b[max(0, len(b)-32):])
+	}
+}
+
+// flipCase changes the case of the first letter from at on.
+func flipCase(b []byte, at int) []byte {
+	out := bytes.Clone(b)
+	for i := at; i < len(b); i++ {
+		if c := b[i] | 0x20; 'a' <= c && c <= 'z' {
+			out[i] ^= 0x20
+			break
+		}
+	}
+	return out
+}
+
+func pick[T any](s []T, r *rand.Rand) T { return s[r.IntN(len(s))] }
+
+// rawMutant damages a bundle and makes nothing anew.
+func rawMutant(good map[string][]byte, tar []byte, r *rand.Rand) mutant {
+	if r.IntN(8) == 0 {
+		b, how := damage(tar, r)
+		return mutant{name: "raw tar: " + how, tar: b, bound: true}
+	}
+	files, paths := maps.Clone(good), slices.Sorted(maps.Keys(good))
+	path, other := pick(paths, r), pick(paths, r)
+	switch r.IntN(12) {
+	case 0:
+		delete(files, path)
+		return mutant{name: "raw: without " + path, files: files, bound: true}
+	case 1:
+		if bytes.Equal(files[path], files[other]) {
+			return rawMutant(good, tar, r)
+		}
+		files[path], files[other] = files[other], files[path]
+		return mutant{name: "raw: swapped " + path + " " + other, files: files, bound: true}
+	case 2:
+		name, _ := damage([]byte(path), r)
+		if _, ok := files[string(name)]; ok {
+			return rawMutant(good, tar, r)
+		}
+		files[string(name)] = files[path]
+		if r.IntN(2) == 0 {
+			delete(files, path)
+		}
+		return mutant{name: "raw: renamed " + path + " to " + fmt.Sprintf("%q", name), files: files, bound: true}
+	}
+	b, how := damage(files[path], r)
+	files[path] = b
+	return mutant{name: "raw: " + how + " in " + path, files: files, bound: true}
+}
+
+// boundFile reports whether the log, or a rule of form, decides every byte of a
+// file. It does not of what is there for people (README.txt, report, tool,
+// gossip), of time-stamps, which this verdict leaves aside, and of the policy:
+// whom to trust is the reader's choice.
+func boundFile(path string) bool {
+	switch top, _, _ := strings.Cut(path, "/"); top {
+	case "events", "trees", "content", "prev", "checkpoint":
+		return true
+	}
+	return false
+}
+
+// listedMutant damages a file, or its name, or a line of BUNDLE, and makes the
+// list and the officer's signature anew, so that the list is not what refuses.
+func listedMutant(d *drawing, good map[string][]byte, r *rand.Rand) mutant {
+	files, paths := maps.Clone(good), slices.Sorted(maps.Keys(good))
+	path := pick(paths, r)
+	if strings.HasPrefix(path, "BUNDLE") {
+		return headMutant(files, r)
+	}
+	if r.IntN(10) == 0 {
+		name, _ := damage([]byte(path), r)
+		files[string(name)] = files[path]
+		delete(files, path)
+		return mutant{name: fmt.Sprintf("listed: renamed %s to %q", path, name), files: d.seal(files), bound: boundFile(path)}
+	}
+	b, how := damage(files[path], r)
+	files[path] = b
+	return mutant{name: "listed: " + how + " in " + path, files: d.seal(files), bound: boundFile(path)}
+}
+
+// headMutant damages BUNDLE and signs it anew. Only the time of issue is the
+// officer's alone to say.
+func headMutant(files map[string][]byte, r *rand.Rand) mutant {
+	list, how := damage(files["BUNDLE"], r)
+	free := func(b []byte) string {
+		lines := strings.Split(string(b), "\n")
+		return strings.Join(slices.DeleteFunc(lines, func(s string) bool { return strings.HasPrefix(s, "issued ") }), "\n")
+	}
+	bound := free(list) != free(files["BUNDLE"])
+	return mutant{name: "listed: " + how + " in BUNDLE", files: signList(files, string(list)), bound: bound}
+}
+
+// edits are changes of what the log says, which are then drawn into a log whose
+// keys and witnesses sign it: only the rules about events refuse them.
+var edits = map[string]func(map[int]*tutela.Event){
+	"a gap in the chain":        func(e map[int]*tutela.Event) { e[9].Previous++ },
+	"a chain from nowhere":      func(e map[int]*tutela.Event) { e[9].Previous = 0 },
+	"never seized":              func(e map[int]*tutela.Event) { e[3].Kind = tutela.EventReceive },
+	"seized twice":              func(e map[int]*tutela.Event) { e[9].Kind = tutela.EventSeize },
+	"a seizure with a past":     func(e map[int]*tutela.Event) { e[3].Previous = 1 },
+	"not disclosed":             func(e map[int]*tutela.Event) { e[12].Kind = tutela.EventExport; sign(e[12]) },
+	"another exhibit":           func(e map[int]*tutela.Event) { e[9].Exhibit = "8-A" },
+	"another case":              func(e map[int]*tutela.Event) { e[9].Case = "2026-0816" },
+	"no case":                   func(e map[int]*tutela.Event) { e[3].Case = "" },
+	"one opened more":           func(e map[int]*tutela.Event) { e[12].Facts[0].Number++; sign(e[12]) },
+	"others opened":             func(e map[int]*tutela.Event) { e[12].Facts[0].Value[3] ^= 1; sign(e[12]) },
+	"to somebody else":          func(e map[int]*tutela.Event) { e[12].Facts[1].Value = []byte("somebody"); sign(e[12]) },
+	"for something else":        func(e map[int]*tutela.Event) { e[12].Facts[2].Value = []byte("a talk"); sign(e[12]) },
+	"purpose with a number":     func(e map[int]*tutela.Event) { e[12].Facts[2].Number = 1; sign(e[12]) },
+	"no purpose":                func(e map[int]*tutela.Event) { e[12].Facts = e[12].Facts[:2]; sign(e[12]) },
+	"a fact twice":              func(e map[int]*tutela.Event) { e[12].Facts = append(e[12].Facts, e[12].Facts[2]); sign(e[12]) },
+	"a smaller tree":            func(e map[int]*tutela.Event) { e[6].Facts[0].Number--; sign(e[6]) },
+	"trees of two sizes":        func(e map[int]*tutela.Event) { e[6].Facts[1].Number--; sign(e[6]) },
+	"no second root":            func(e map[int]*tutela.Event) { e[6].Facts = e[6].Facts[:1]; sign(e[6]) },
+	"a second root alone":       func(e map[int]*tutela.Event) { e[6].Facts = e[6].Facts[1:]; sign(e[6]) },
+	"a seal with matches":       func(e map[int]*tutela.Event) { e[9].Kind = tutela.EventSeal },
+	"signed by nobody":          func(e map[int]*tutela.Event) { e[6].Signature = nil },
+	"signed without a name":     func(e map[int]*tutela.Event) { e[6].Signer = "" },
+	"another actor":             func(e map[int]*tutela.Event) { e[6].Actor = "Max Mustermann"; sign(e[6]) },
+	"signed, then changed":      func(e map[int]*tutela.Event) { e[6].Authority = "GS 12/26" },
+	"signer in capitals":        func(e map[int]*tutela.Event) { e[6].Signer = strings.ToUpper(e[6].Signer) + " " },
+	"enrolled for another":      func(e map[int]*tutela.Event) { e[2].Facts[0].Value = []byte("Max Mustermann") },
+	"enrolled without a key":    func(e map[int]*tutela.Event) { e[2].Facts = e[2].Facts[:1] },
+	"enrolled too late":         func(e map[int]*tutela.Event) { e[8] = e[2]; delete(e, 2) },
+	"withdrawn":                 func(e map[int]*tutela.Event) { w := *e[2]; w.Kind = tutela.EventKeyWithdraw; e[4] = &w },
+	"an enrolment with a link":  func(e map[int]*tutela.Event) { e[2].Previous = 1 },
+	"a grade of nothing":        func(e map[int]*tutela.Event) { e[4] = &tutela.Event{Kind: tutela.EventGrade} },
+	"rotation without old keys": func(e map[int]*tutela.Event) { e[7].Facts = e[7].Facts[:2] },
+	"rotation of other keys":    func(e map[int]*tutela.Event) { e[7].Facts[2].Value = []byte(drawnLog[0].vkey()) },
+	"rotation too early":        func(e map[int]*tutela.Event) { e[1] = e[7]; delete(e, 7) },
+	"rotation too late":         func(e map[int]*tutela.Event) { e[13] = e[7]; delete(e, 7) },
+}
+
+// loggedMutant draws a log that says something else.
+func loggedMutant(name string) mutant {
+	d := mutantDrawing()
+	d.edit = edits[name]
+	return mutant{name: "logged: " + name, files: d.draw(), bound: true}
+}
+
+// bodyMutant damages the body of an event and draws it into the log. The bodies
+// of 5, 6 and 12 are signed by the officer.
+func bodyMutant(r *rand.Rand) mutant {
+	d := mutantDrawing()
+	at, how := pick([]int{2, 3, 5, 6, 7, 9, 12}, r), ""
+	d.bodies = func(i int, body []byte) []byte {
+		if i == at {
+			body, how = damage(body, r)
+		}
+		return body
+	}
+	files := d.draw()
+	return mutant{name: fmt.Sprintf("logged: %s in event %d", how, at), files: files, bound: at == 5 || at == 6 || at == 12}
+}
+
+// recordMutant damages a record or a match before it is sealed.
+func recordMutant(r *rand.Rand) mutant {
+	d, how := mutantDrawing(), ""
+	if r.IntN(4) == 0 {
+		d.matches[0], how = damage(d.matches[0], r)
+	} else {
+		d.records[1], how = damage(d.records[1], r)
+	}
+	return mutant{name: "logged: " + how + " in a leaf", files: d.draw()}
+}
+
+// mutantDrawing demands both witnesses: with one of two, a checkpoint that lost a
+// line may hold.
+func mutantDrawing() *drawing {
+	d := newDrawing()
+	d.policy = strings.Replace(d.policy, "outside 1 ", "outside 2 ", 1)
+	return d
+}
+
+// judges are the verifiers that must agree.
+func judges(t *testing.T) map[string]judge {
+	return map[string]judge{"verify.py": scriptJudge(t)}
+}
+
+// TestMutants: of a bundle damaged in a random way no verifier accepts what it
+// must not, and they never disagree. `-mutants 1000000` is the long form.
+func TestMutants(t *testing.T) {
+	seed := *mutantSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-mutant-seed %d", seed)
+	r, panel, d := rand.New(rand.NewPCG(seed, 0)), judges(t), mutantDrawing()
+	good := d.draw()
+	tar := drawnTar(good)
+	for _, m := range []mutant{{name: "good", files: good}, {name: "good tar", tar: tar}} {
+		if !held(t, panel, m) {
+			t.Fatalf("the %s bundle is refused", m.name)
+		}
+	}
+	free := 0
+	for i := range *mutants {
+		m := rawMutant(good, tar, r)
+		switch {
+		case i%400 == 0:
+			m = bodyMutant(r)
+		case i%400 == 200:
+			m = recordMutant(r)
+		case i%2 == 0:
+			m = listedMutant(d, good, r)
+		}
+		if held(t, panel, m) {
+			free++
+		}
+	}
+	t.Logf("%d mutants, %d of them changed what nothing binds and hold", *mutants, free)
+}
+
+// held is what the panel says of a mutant.
+func held(t *testing.T, panel map[string]judge, m mutant) bool {
+	t.Helper()
+	said := map[bool][]string{}
+	for name, j := range panel {
+		ok, why := j(m)
+		said[ok] = append(said[ok], name+": "+why)
+	}
+	if len(said) > 1 {
+		t.Errorf("%s: verifiers disagree: %v", m.name, said)
+	}
+	if m.bound && len(said[true]) > 0 {
+		t.Errorf("%s: accepted: %v", m.name, said[true])
+	}
+	return len(said[true]) > 0
+}
+
+// TestEditsOfTheLogAreRefused draws each edit into a log that is signed anew.
+func TestEditsOfTheLogAreRefused(t *testing.T) {
+	panel := judges(t)
+	for _, name := range slices.Sorted(maps.Keys(edits)) {
+		held(t, panel, loggedMutant(name))
+	}
+}
