@@ -34,6 +34,14 @@ mutants: ## damage every good image MUTANTS times: no panic, no hang, no hunger
 		$(GO) test "./$$pkg" -run TestMutants -mutants $(MUTANTS) -timeout 3h || exit 1; \
 	done
 
+TORTURE ?= 10000
+
+torture: ## kill what writes the ledger TORTURE times, and go deeper in all that fails
+	@grep -rl --include='*_test.go' -F 'flag.Int("torture"' internal | xargs -n1 dirname | sort -u | while read -r pkg; do \
+		echo "== $$pkg"; \
+		$(GO) test "./$$pkg" -run 'Killed|Model|Power|Full|Fails|Limit' -torture $(TORTURE) -timeout 3h || exit 1; \
+	done
+
 bench: ## measure against the tools people use today; one table of ratios
 	$(GO) run ./bench
 
@@ -73,4 +81,4 @@ release: ## reproducible binaries for six platforms in ./dist
 		GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o dist/tutela-$$os-$$arch$$ext ./cmd/tutela || exit 1; \
 	done; cd dist && sha256sum tutela-* > SHA256SUMS && cat SHA256SUMS
 
-.PHONY: help build test race fuzz mutants bench lint vet staticcheck vulnerabilities generated cross demo release
+.PHONY: help build test race fuzz mutants torture bench lint vet staticcheck vulnerabilities generated cross demo release
