@@ -2,8 +2,8 @@
 // tells what a content is by its first bytes.
 //
 // Start with [NewHasher], one for every worker goroutine, and its Run, which
-// digests many streams side by side. [Sum] digests a single stream, and [Type]
-// names a content's type.
+// digests many streams side by side. [Sum] digests a single stream, [Batch] many
+// short messages with SHA-256, and [Type] names a content's type.
 //
 // One content's blocks must be taken one after the other, which leaves a
 // processor waiting most of the time, even where SHA-1 and SHA-256 have

@@ -117,6 +117,13 @@ func (f *faultyFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.file.WriteAt(p, off)
 }
 
+func (f *faultyFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.d.act("read " + f.name); err != nil {
+		return 0, err
+	}
+	return f.file.ReadAt(p, off)
+}
+
 func (f *faultyFile) Truncate(size int64) error {
 	if err := f.d.act("truncate " + f.name); err != nil {
 		return err

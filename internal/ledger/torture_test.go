@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -113,6 +114,31 @@ func writeUntilKilled(t *testing.T, dir string) {
 	say(tree.Size())
 	if err := writer(tree, 100*tortureLeaves, say); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestFailedSyncForgets lets each sync in turn fail the way Linux does it: what
+// was to be synced is gone, and the next sync says that all is well.
+func TestFailedSyncForgets(t *testing.T) {
+	const until = 30
+	failed := true
+	for at := 1; failed; at++ {
+		memory, syncs := newMemoryDisk(), 0
+		failed = false
+		d := &faultyDisk{disk: memory, interfere: func(_ int, what string) error {
+			name, isSync := strings.CutPrefix(what, "sync ")
+			if syncs++; !isSync || name == "folder" || syncs < at || failed {
+				return nil
+			}
+			failed = true
+			memory.files[name].cached = bytes.Clone(memory.files[name].durable)
+			return syscall.EIO
+		}}
+		acknowledged, err := createAndWrite(d, until)
+		if failed != errors.Is(err, syscall.EIO) {
+			t.Fatalf("sync failed: %t, and the writer got %v", failed, err)
+		}
+		reopened(t, memory, until, acknowledged)
 	}
 }
 
