@@ -46,7 +46,7 @@ const (
 	tesseraCheckpoint = 100 * time.Millisecond
 )
 
-var tesseraBatches = []int{1024, 4096, 16_384}
+var tesseraBatches = []int{4096, 16_384, 65_536}
 
 func tesseraPart(batch int) string { return fmt.Sprintf("tessera-%d", batch) }
 

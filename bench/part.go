@@ -24,9 +24,9 @@ func runPart(ctx context.Context, args []string) error {
 
 		"ledger":        fillLedger(leafBytes),
 		"ledger-many":   fillLedger(manyLeafBytes),
-		"tessera-1024":  fillTessera(1024),
 		"tessera-4096":  fillTessera(4096),
 		"tessera-16384": fillTessera(16_384),
+		"tessera-65536": fillTessera(65_536),
 
 		"phone":            composePictures,
 		"luma-baseline":    decodeLuma("baseline"),
