@@ -145,6 +145,7 @@ func TestFailedSyncForgets(t *testing.T) {
 // TestFullDisk writes to disks of every size up to one that suffices: each write
 // that does not fit is cut short. Then there is room, and the tree goes on.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	const until = 9
 	for room := 0; ; room += 3 {
 		memory := newMemoryDisk()
@@ -198,6 +199,7 @@ func (f *smallFile) WriteAt(p []byte, off int64) (int, error) {
 // the tree refuses to open, or its root is what it was and a check names what
 // does not agree with it.
 func TestEveryFlippedBitIsNamed(t *testing.T) {
+	t.Parallel()
 	const n = 5
 	whole := newMemoryDisk()
 	if acknowledged, err := createAndWrite(whole, n); err != nil || acknowledged != n {

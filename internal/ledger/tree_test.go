@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/transparency-dev/merkle/compact"
@@ -455,9 +456,12 @@ func TestEncloserEqualsOneByOne(t *testing.T) {
 
 // plainRoots are the roots of the test trees, made the plain way.
 var plainRoots = func() func(n uint64) check.Hash {
+	var lock sync.Mutex // guards what follows: tests run in parallel
 	var edge check.Edge
 	roots := []check.Hash{edge.Root()}
 	return func(n uint64) check.Hash {
+		lock.Lock()
+		defer lock.Unlock()
 		for uint64(len(roots)) <= n {
 			seed := testSeed.at(edge.Size())
 			edge.Append(check.SaltedLeaf(seed.salt(), testBody(edge.Size())))
