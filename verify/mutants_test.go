@@ -30,6 +30,8 @@ type mutant struct {
 	files map[string][]byte
 	tar   []byte // instead of files
 	bound bool
+
+	policy []byte // a second one, if any
 }
 
 // judge says whether a bundle holds, and if not, why.
@@ -47,6 +49,8 @@ read = sys.stdin.buffer.read
 def block(): return read(int.from_bytes(read(4), "big"))
 while kind := read(1):
     try:
+        policies = [block()] if kind == b"P" else []
+        if policies: kind = read(1)
         if kind == b"T":
             open(sys.argv[1], "wb").write(block())
             files = verify.from_tar(sys.argv[1])
@@ -55,7 +59,7 @@ while kind := read(1):
             for _ in range(int.from_bytes(read(4), "big")):
                 path = block()
                 files[path] = block()
-        verify.check(files)
+        verify.check(files, policies)
         print("ok", flush=True)
     except Exception as why: print("no", repr(why)[:200], flush=True)
 `, t.TempDir()+"/bundle.tar")
@@ -94,10 +98,14 @@ func frame(m mutant) []byte {
 	block := func(b, data []byte) []byte {
 		return append(binary.BigEndian.AppendUint32(b, uint32(len(data))), data...)
 	}
-	if m.tar != nil {
-		return block([]byte("T"), m.tar)
+	var b []byte
+	if m.policy != nil {
+		b = block([]byte("P"), m.policy)
 	}
-	b := binary.BigEndian.AppendUint32([]byte("F"), uint32(len(m.files)))
+	if m.tar != nil {
+		return block(append(b, 'T'), m.tar)
+	}
+	b = binary.BigEndian.AppendUint32(append(b, 'F'), uint32(len(m.files)))
 	for path, data := range m.files {
 		b = block(block(b, []byte(path)), data)
 	}
@@ -394,6 +402,46 @@ func held(t *testing.T, panel map[string]judge, m mutant) bool {
 		t.Errorf("%s: accepted: %v", m.name, said[true])
 	}
 	return len(said[true]) > 0
+}
+
+// TestAnotherPolicy: of two policies both must hold, and the second may be in any
+// form of C2SP tlog-policy.
+func TestAnotherPolicy(t *testing.T) {
+	panel, files := judges(t), newDrawing().draw()
+	logs := fmt.Sprintf("log %s https://log.example/\n\tlog  %s\n", drawnLog[0].vkey(), drawnLog[1].vkey())
+	court := fmt.Sprintf("witness c %s https://court.example/\n", drawnWitness[0].vkey())
+	stranger := fmt.Sprintf("witness s %s\n", noteKey{"stranger.example", 4, 77}.vkey())
+	for _, text := range []string{
+		"# ours\n\n" + logs + court + stranger + "group g any c s\nquorum g\n",
+		logs + "quorum none\n",
+		court + "group g 1 c\n" + logs + "quorum g\n",
+	} {
+		if !held(t, panel, mutant{name: text, files: files, policy: []byte(text)}) {
+			t.Errorf("refused:\n%s", text)
+		}
+	}
+	for _, text := range []string{
+		logs + court + stranger + "group g all c s\nquorum g\n",
+		logs + court + stranger + "group g 2 c s\nquorum g\n",
+		logs + stranger + "quorum s\n",
+		logs + court + "quorun c\n",
+		logs + court + "Quorum c\n",
+		logs + court,
+		court + "quorum c\n",
+		logs + court + "quorum c\nquorum c\n",
+		logs + court + "quorum c",
+		logs + court + "quorum c\r\n",
+		logs + court + "group g 0 c\nquorum g\n",
+		logs + court + "group g 01 c\nquorum g\n",
+		logs + court + "group g 1\nquorum g\n",
+		logs + court + "group g 1 c c\nquorum g\n",
+		logs + court + "group g 1 none\nquorum g\n",
+		logs + court + "group g 1 h\ngroup h 1 c\nquorum g\n",
+		logs + court + strings.Replace(court, "witness c ", "witness d ", 1) + "quorum c\n",
+		fmt.Sprintf("log %s\nlog %s\n", drawnOld[0].vkey(), drawnLog[1].vkey()) + court + "quorum c\n",
+	} {
+		held(t, panel, mutant{name: "policy " + text, files: files, policy: []byte(text), bound: true})
+	}
 }
 
 // TestEditsOfTheLogAreRefused draws each edit into a log that is signed anew.

@@ -392,9 +392,13 @@ NOT PROVEN
   policy {policy}
 """
 def main(words):
-    at = words.index("--policy") if "--policy" in words else len(words)
-    policies, words = [open(name, "rb").read() for name in words[at + 1:at + 2]], words[:at] + words[at + 2:]
-    where = os.fsencode(words[0]) if words else os.path.dirname(os.path.abspath(os.fsencode(__file__)))
+    policies, where = [], []
+    while words:
+        if (word := words.pop(0)) == "--policy" and words:
+            with open(words.pop(0), "rb") as f: policies.append(f.read())
+        else: where.append(word)
+    if len(where) > 1 or where and where[0].startswith("-"): sys.exit(__doc__)
+    where = os.fsencode(where[0]) if where else os.path.dirname(os.path.abspath(os.fsencode(__file__)))
     try:
         files = from_folder(where) if os.path.isdir(where) else from_tar(where)
         head, size, root, logs, exhibits, stamps = check(files, policies)
