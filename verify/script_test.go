@@ -50,7 +50,7 @@ func TestScriptAcceptsABundle(t *testing.T) {
 		if code != 0 {
 			t.Fatalf("exit %d: %s", code, out)
 		}
-		for _, want := range []string{"2026-0815", "Erika Mustermann", "7-B", "3 leaves", "14 entries", "2 time-stamps", "NOT PROVEN", fmt.Sprintf("%x", sum256(files["policy"]))} {
+		for _, want := range []string{"2026-0815", "Erika Mustermann", "7-B", "3 leaves", "14 entries", "2 witnesses", "2 time-stamps", "NOT PROVEN", fmt.Sprintf("%x", sum256(files["policy"]))} {
 			if !strings.Contains(out, want) {
 				t.Errorf("the page does not say %q:\n%s", want, out)
 			}

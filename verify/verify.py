@@ -248,6 +248,7 @@ def check(files, policies=()):
     (text, block), (logs, witnesses, quorum) = note(files[b"checkpoint"]), policy(files[b"policy"], True)
     (origin, size, root), by = checkpoint(text), signers(text, block, logs + witnesses, False)
     need(origin == logs[0][0] and by >= set(logs), "a key of the log has not signed its head")
+    witnessed = len(by) - len(logs)
     need(quorum(by), "no quorum of witnesses has signed the head of the log")
     for other, others, quorum in (policy(p, False) for p in policies):
         other = [k for k in other if k[0] == origin]
@@ -297,7 +298,7 @@ def check(files, policies=()):
         heads.add(n)
     for (n,) in find(rb"prev/#\.proof"): need(n in heads - {size}, "a proof without a head")
     for n, _, _ in find(rb"time/#-#\.(tsr|ots)"): need(n in heads, "a time-stamp without a head")
-    return head, size, root, logs, sorted(last), len(find(rb"time/#-#\.(tsr|ots)"))
+    return head, size, root, logs, witnessed, sorted(last), len(find(rb"time/#-#\.(tsr|ots)"))
 def check_list(files):
     lines, head, listed = files[b"BUNDLE"].split(b"\n"), {}, []
     need(lines[0] == b"tutela-bundle@v1" and lines.pop() == b"", "not a bundle of version 1")
@@ -382,7 +383,7 @@ PROVEN
 - {officer} signed the list of these files, and none was changed, added or taken away.
 - The history of {exhibits} is complete from seizure to this disclosure, and stands in the log.
 - {opened} leaves were opened, as the log says. They stand in the trees that it names, unchanged since then.
-- All keys of the log signed its head, and so did a quorum of witnesses, if the policy asks for one.
+- All keys of the log signed its head, and so did {witnesses} witnesses; so many are enough for the policy.
   Head: {size} entries, root {root}
 NOT PROVEN
 - That {stamps} time-stamps hold: this program does not check them. Other times are the agency's clock.
@@ -401,13 +402,13 @@ def main(words):
     where = os.fsencode(where[0]) if where else os.path.dirname(os.path.abspath(os.fsencode(__file__)))
     try:
         files = from_folder(where) if os.path.isdir(where) else from_tar(where)
-        head, size, root, logs, exhibits, stamps = check(files, policies)
+        head, size, root, logs, witnessed, exhibits, stamps = check(files, policies)
     except Exception as why:  # whatever cannot be read does not hold
         print("REFUSED. This bundle does not hold:", ascii(str(why) or repr(why)))
         return 4
     words = {name.decode(): value.decode() for name, value in head.items()}
     exhibits = ", ".join(e.decode("ascii", "backslashreplace") for e in exhibits)
-    text = PAGE.format(**words, size=size, root=root.hex(), stamps=stamps, exhibits=exhibits,
+    text = PAGE.format(**words, size=size, root=root.hex(), stamps=stamps, witnesses=witnessed, exhibits=exhibits,
                        policy=sha256(files[b"policy"]).hex())
     text += "".join(f"  log {key[0].decode()} {ident(key).hex()}\n" for key in logs)
     sys.stdout.buffer.write(text.encode())
