@@ -408,8 +408,8 @@ def main(words):
         return 4
     words = {name.decode(): value.decode() for name, value in head.items()}
     exhibits = ", ".join(e.decode("ascii", "backslashreplace") for e in exhibits)
-    text = PAGE.format(**words, size=size, root=root.hex(), stamps=stamps, witnesses=witnessed, exhibits=exhibits,
-                       policy=sha256(files[b"policy"]).hex())
+    text = PAGE.format(**words, size=size, root=root.hex(), stamps=stamps, exhibits=exhibits,
+                       witnesses=witnessed, policy=sha256(files[b"policy"]).hex())
     text += "".join(f"  log {key[0].decode()} {ident(key).hex()}\n" for key in logs)
     sys.stdout.buffer.write(text.encode())
     return 0
