@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	mutants    = flag.Int("mutants", 1500, "damaged copies of a good bundle that are judged")
+	mutants    = flag.Int("mutants", 1000, "damaged copies of a good bundle that are judged")
 	mutantSeed = flag.Uint64("mutant-seed", 0, "where the damage begins; 0 takes another each time")
 )
 

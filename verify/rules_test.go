@@ -1,0 +1,155 @@
+package verify_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"tutela"
+)
+
+// The rules that random damage does not reach, each broken alone in a bundle
+// whose list, log and signatures are made anew.
+
+func TestRulesOfPaths(t *testing.T) {
+	panel, d := judges(t), newDrawing()
+	for path, size := range map[string]int{
+		"report/..": 1, "report/.": 1, "report/A.txt": 1, "report/a/b.txt": 1, "notes": 1, "README.TXT": 1, "tool/other.txt": 1,
+		"report/" + strings.Repeat("a", 94): 1, "events/03.entry": 1, "time/99999999999999999999-1.tsr": 1, "time/13-1.tsr": 1,
+		"README.txt": 16<<20 + 33, "trees/6-records/2": 1, "trees/3-records/proof": 32, "gossip/a.b.checkpoint": 1, "/policy": 1,
+		"content/6-records/2": 29, "prev/6.proof": 32, "trees/9-matches/proof-sha512": 64,
+	} {
+		files := d.draw()
+		files[path] = make([]byte, size)
+		held(t, panel, mutant{name: "a file " + path, files: d.seal(files), bound: true})
+	}
+}
+
+func TestRulesOfPolicies(t *testing.T) {
+	panel, files := judges(t), newDrawing().draw()
+	good := newDrawing()
+	w := "witness court " + drawnWitness[0].vkey() + "\n"
+	for name, change := range map[string][2]string{
+		"an address":        {w, strings.TrimSuffix(w, "\n") + " https://court.example/\n"},
+		"a name twice":      {"witness oversight ", "witness court "},
+		"a group twice":     {"quorum ", "group outside 1 court\nquorum "},
+		"a name with plus":  {"outside", "out+side"},
+		"a member twice":    {"court oversight\n", "court court\n"},
+		"any":               {"outside 1", "outside any"},
+		"a leading zero":    {"outside 1", "outside 01"},
+		"two spaces":        {"quorum ", "quorum  "},
+		"a comment":         {"quorum ", "# why\nquorum "},
+		"an empty line":     {"quorum ", "\nquorum "},
+		"witness first":     {"log ", w + "log "},
+		"another log":       {"log " + drawnLog[1].vkey(), "log " + noteKey{"tutela/other", 6, 4}.vkey()},
+		"a key twice":       {w, w + "witness c " + noteKey{"other", 4, 5}.vkey() + "\n"},
+		"misspelt":          {"quorum ", "qourum "},
+		"none as a name":    {"outside", "none"},
+		"no end":            {"quorum outside\n", "quorum outside"},
+		"of type 4":         {drawnWitness[0].vkey(), cosignerKey(drawnWitness[0])},
+		"two quorums":       {"quorum outside\n", "quorum outside\nquorum outside\n"},
+		"a key in capitals": {fmt.Sprintf("%x", drawnWitness[1].id()), strings.ToUpper(fmt.Sprintf("%x", drawnWitness[1].id()))},
+	} {
+		text := strings.Replace(good.policy, change[0], change[1], 1)
+		if strings.HasPrefix(name, "a name with") || name == "none as a name" {
+			text = strings.ReplaceAll(good.policy, change[0], change[1])
+		}
+		if text == good.policy {
+			t.Fatalf("%s: nothing changed", name)
+		}
+		files["policy"] = []byte(text)
+		held(t, panel, mutant{name: "policy: " + name, files: good.seal(files), bound: true})
+	}
+}
+
+// cosignerKey is the vkey of a cosigner as of type 4.
+func cosignerKey(k noteKey) string {
+	return fmt.Sprintf("%s+%x+%s", k.name, k.id(), base64.StdEncoding.EncodeToString(join(4, k.public())))
+}
+
+// TestRulesOfHeads: a signature line twice, of the wrong form, or missing.
+func TestRulesOfHeads(t *testing.T) {
+	panel, d := judges(t), newDrawing()
+	for _, path := range []string{"checkpoint", "prev/5.checkpoint"} {
+		files := d.draw()
+		text, lines, _ := strings.Cut(string(files[path]), "\n\n")
+		first, _, _ := strings.Cut(lines, "\n")
+		for _, more := range []string{first, "— a+b AAAAAAA=", "— a AAAA", "— a\u00a0b AAAAAAA=", "- a AAAAAAA="} {
+			files[path] = []byte(text + "\n\n" + lines + more + "\n")
+			held(t, panel, mutant{name: path + " with " + more, files: d.seal(files), bound: true})
+		}
+	}
+	files := d.draw()
+	lines := strings.SplitAfter(string(files["checkpoint"]), "\n") // three of text, one empty, then two of the log
+	for name, kept := range map[string][]string{
+		"no witness":    lines[:6],
+		"one log key":   slices.Delete(slices.Clone(lines), 4, 5),
+		"other log key": slices.Delete(slices.Clone(lines), 5, 6),
+		"nobody":        lines[:4],
+	} {
+		files["checkpoint"] = []byte(strings.Join(kept, ""))
+		held(t, panel, mutant{name: "head of " + name, files: d.seal(files), bound: true})
+	}
+	files["checkpoint"] = []byte(strings.Join(lines[:7], ""))
+	if !held(t, panel, mutant{name: "one witness of two", files: d.seal(files)}) {
+		t.Error("a quorum of one is refused")
+	}
+	files = d.draw()
+	files["BUNDLE.sig"] = append(files["BUNDLE.sig"], files["BUNDLE.sig"]...)
+	held(t, panel, mutant{name: "signed twice", files: files, bound: true})
+}
+
+func TestRulesOfBodies(t *testing.T) {
+	panel := judges(t)
+	for name, change := range map[string][2]string{
+		"a byte more":       {"", "\x00"},
+		"a long varint":     {"E\x02\x09match-run", "E\x02\x89\x00match-run"},
+		"version 3":         {"E\x02", "E\x03"},
+		"in capitals":       {"E\x02", "e\x02"},
+		"too much of a day": {"\x80\x9b\xec\xaf\r\x00", "\x80\x9b\xec\xaf\r\x80\x94\xeb\xdc\x03"},
+	} {
+		d := newDrawing()
+		d.bodies = func(i int, body []byte) []byte {
+			if i != 9 {
+				return body
+			}
+			out := append(bytes.Clone(body), change[1]...)
+			if change[0] != "" {
+				out = bytes.Replace(body, []byte(change[0]), []byte(change[1]), 1)
+			}
+			if bytes.Equal(out, body) {
+				t.Fatalf("%s: nothing changed in %q", name, body)
+			}
+			return out
+		}
+		held(t, panel, mutant{name: "body: " + name, files: d.draw(), bound: true})
+	}
+	for name, change := range map[string]func([]byte) []byte{
+		"another letter": func(b []byte) []byte { return append([]byte("M\x01"), b[2:]...) },
+		"version 2":      func(b []byte) []byte { return append([]byte("R\x02"), b[2:]...) },
+		"unknown flag":   func(b []byte) []byte { b[2] |= 0x20; return b },
+		"cut":            func(b []byte) []byte { return b[:20] },
+	} {
+		d := newDrawing()
+		d.records[4] = change(d.records[4])
+		held(t, panel, mutant{name: "record: " + name, files: d.draw(), bound: true})
+	}
+}
+
+func TestRulesOfFacts(t *testing.T) {
+	panel := judges(t)
+	for name, edit := range map[string]func(map[int]*tutela.Event){
+		"unknown twice":    func(e map[int]*tutela.Event) { e[9].Facts = append(e[9].Facts, textFact("x", "1"), textFact("x", "2")) },
+		"a short root":     func(e map[int]*tutela.Event) { e[9].Facts[0].Value = e[9].Facts[0].Value[:31] },
+		"second root only": func(e map[int]*tutela.Event) { e[9].Facts[0].Name = "records-sha512" },
+		"no recovery key":  func(e map[int]*tutela.Event) { e[8] = &tutela.Event{Kind: tutela.EventRecoveryKey} },
+		"a link to none":   func(e map[int]*tutela.Event) { e[7].Previous = 6 },
+	} {
+		d := newDrawing()
+		d.edit = edit
+		held(t, panel, mutant{name: "facts: " + name, files: d.draw(), bound: true})
+	}
+}
