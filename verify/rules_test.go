@@ -127,6 +127,9 @@ func TestRulesOfBodies(t *testing.T) {
 		}
 		held(t, panel, mutant{name: "body: " + name, files: d.draw(), bound: true})
 	}
+	d := newDrawing()
+	d.matches[0][0] = 'R'
+	held(t, panel, mutant{name: "a match that is none", files: d.draw(), bound: true})
 	for name, change := range map[string]func([]byte) []byte{
 		"another letter": func(b []byte) []byte { return append([]byte("M\x01"), b[2:]...) },
 		"version 2":      func(b []byte) []byte { return append([]byte("R\x02"), b[2:]...) },
