@@ -156,7 +156,7 @@ func (s status) refusal() error {
 	return fmt.Errorf("%w: %s", ErrRejected, strings.Join(reasons, ", "))
 }
 
-// hashes are the hash algorithms that are believed.
+// hashOf is the hash algorithm of an identifier, if it is one that is believed.
 func hashOf(oid string) (crypto.Hash, error) {
 	switch oid {
 	case oidSHA256:
