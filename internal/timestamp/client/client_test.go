@@ -18,10 +18,12 @@ var message = []byte("the head of a log\n")
 // An authority that answers anything but a time-stamp is a clear error.
 func TestAuthorityThatAnswersGarbage(t *testing.T) {
 	for want, answer := range map[string]http.HandlerFunc{
-		"not a time-stamp":      Handler(func([]byte) []byte { return []byte("garbage") }).ServeHTTP,
-		"refused: rejection":    Handler(func([]byte) []byte { return []byte{0x30, 5, 0x30, 3, 2, 1, 2} }).ServeHTTP,
-		"503":                   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
-		"302":                   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere.invalid/", http.StatusFound) },
+		"not a time-stamp":   Handler(func([]byte) []byte { return []byte("garbage") }).ServeHTTP,
+		"refused: rejection": Handler(func([]byte) []byte { return []byte{0x30, 5, 0x30, 3, 2, 1, 2} }).ServeHTTP,
+		"503":                func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
+		"302": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://elsewhere.invalid/", http.StatusFound)
+		},
 		`with "text/html"`:      func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
 		"more than 65536 bytes": Handler(func([]byte) []byte { return make([]byte, maxAnswer+1) }).ServeHTTP,
 	} {
