@@ -72,5 +72,8 @@ func (r *Reader) ProveMany(indices []uint64) ([]check.Hash, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prove %d leaves: %w", len(indices), err)
 	}
+	if root, err := r.subtree(0, r.Size()); err != nil || root != r.root {
+		return nil, fmt.Errorf("%w: prove %d leaves: they lead to root %s, not %s; %v", ErrDamaged, len(indices), root, r.root, err)
+	}
 	return proof, nil
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -171,5 +173,13 @@ func TestReaderProvesMany(t *testing.T) {
 		if !slices.Equal(proof, path) {
 			t.Errorf("the proof of leaf %d alone has other hashes than its inclusion proof", i)
 		}
+	}
+}
+
+func TestReaderProvesNothingOfDamagedLeaves(t *testing.T) {
+	dir := growTree(t, 300)
+	flip(t, filepath.Join(dir, leavesName), 77*leafSize)
+	if _, err := openReader(t, dir).ProveMany([]uint64{3, 290}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("%v", err)
 	}
 }
