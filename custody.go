@@ -2,6 +2,7 @@ package tutela
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -170,6 +171,26 @@ type Fact struct {
 	Name   string
 	Number uint64
 	Value  []byte
+}
+
+// Fact is the first fact of a name; the zero Fact if there is none.
+func (e *Event) Fact(name string) Fact {
+	for _, f := range e.Facts {
+		if f.Name == name {
+			return f
+		}
+	}
+	return Fact{}
+}
+
+// Text is the value of the first fact of a name, as text.
+func (e *Event) Text(name string) string { return string(e.Fact(name).Value) }
+
+// KeyID is the middle part of a vkey of C2SP signed-note; "" if it has none.
+func KeyID(vkey string) string {
+	_, rest, _ := strings.Cut(vkey, "+")
+	id, _, _ := strings.Cut(rest, "+")
+	return id
 }
 
 // The names of facts. They must never change.

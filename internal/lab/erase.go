@@ -94,6 +94,10 @@ func (x *eraser) erase(ctx context.Context, e Erasure) (tutela.Erase, error) {
 	if err != nil {
 		return told, err
 	}
+	// Now, and not when it is recorded: whoever resumes may not be who erased.
+	if err := x.sign(ctx, &ev); err != nil {
+		return told, err
+	}
 	if err := durable.WriteFile(x.intentPath(e.Exhibit), ledger.AppendEvent(nil, &ev), 0o600); err != nil {
 		return told, fmt.Errorf("write down what will be erased: %w", err)
 	}

@@ -82,6 +82,9 @@ type Lab struct {
 	log   *ledger.Log // nil when opened to read
 	lock  *durable.FileLock
 	actor string
+
+	signer   Signer // nil when nobody signs
+	standing *Standing
 }
 
 // Locate finds the lab: the named folder, or the nearest one upwards from the
@@ -307,6 +310,9 @@ func (l *Lab) RecordAll(ctx context.Context, events ...tutela.Event) ([]uint64, 
 		if events[i].Time.IsZero() {
 			events[i].Time = time.Now().UTC()
 		}
+		if err := l.sign(ctx, &events[i]); err != nil {
+			return nil, err
+		}
 	}
 	indices, err := l.log.AppendAll(ctx, events...)
 	if err != nil {
@@ -319,6 +325,11 @@ func (l *Lab) RecordAll(ctx context.Context, events ...tutela.Event) ([]uint64, 
 	for i, index := range indices {
 		if index < applied {
 			continue
+		}
+		if l.standing != nil {
+			if err := l.standing.take(index, events[i]); err != nil {
+				return nil, err
+			}
 		}
 		if err := l.Catalog.Apply(ctx, index, events[i]); err != nil {
 			return nil, fmt.Errorf("apply event %d to the catalogue: %w", index, err)

@@ -49,6 +49,7 @@ type Log struct {
 	edge   *check.Edge // of the log, all bodies included
 	byKey  map[string]uint64
 	last   map[string]uint64 // 1 + index of the last event about each exhibit
+	rescue string            // vkey of the recovery key that stands
 	failed error             // sticky: the log must be opened anew
 }
 
@@ -319,6 +320,9 @@ func (l *Log) admit(ctx context.Context, ev tutela.Event) (uint64, tessera.Index
 	if index, ok := l.byKey[ev.Key]; ok && ev.Key != "" {
 		return index, nil, nil
 	}
+	if err := l.allow(&ev); err != nil {
+		return 0, nil, err
+	}
 	ev.Previous = l.last[ev.Exhibit]
 	body := AppendEvent(nil, &ev)
 	if len(body) > maxBody {
@@ -394,11 +398,22 @@ func (l *Log) indexKeys() error {
 }
 
 // retire lets the log take no more after the event that retires its keys: a head
-// which they sign beyond it would be refused.
+// which they sign beyond it would be refused. It keeps the recovery key.
 func (l *Log) retire(ev *tutela.Event) {
+	if ev.Kind == tutela.EventRecoveryKey {
+		l.rescue = ev.Text(tutela.FactRecoveryKey)
+	}
 	if l.failed == nil && retires(ev, l.keys) {
 		l.failed = ErrRetired
 	}
+}
+
+// allow refuses a change of keys that neither the keys nor the recovery key make.
+func (l *Log) allow(ev *tutela.Event) error {
+	if ev.Kind != tutela.EventKeyRotate || retires(ev, l.keys) || signedByRecovery(ev, l.rescue) {
+		return nil
+	}
+	return fmt.Errorf("%w: the keys of the log are changed by themselves or by its recovery key", ErrWrongKey)
 }
 
 // link makes the event at index the one that the next about the exhibit follows.

@@ -122,6 +122,9 @@ func (r *Rotation) finish(ctx context.Context, reached func(step string) error) 
 
 // countersign has the new keys sign the head whose last entry is the rotation's.
 func (r *Rotation) countersign(ctx context.Context) error {
+	if _, err := ReadLog(r.logDir, r.next); err == nil {
+		return nil
+	}
 	log, err := newLogReader(r.logDir, r.old)
 	if err != nil {
 		return err
@@ -142,11 +145,18 @@ func (r *Rotation) announced(ctx context.Context, log *LogReader) (bool, error) 
 	if err != nil || h.Size == 0 {
 		return false, err
 	}
-	for e, err := range log.Events(ctx, h.Size-1) {
+	return r.announcedFrom(ctx, log, h.Size-1)
+}
+
+// announcedFrom reports whether an entry from index from on announces the new keys.
+func (r *Rotation) announcedFrom(ctx context.Context, log *LogReader, from uint64) (bool, error) {
+	for e, err := range log.Events(ctx, from) {
 		if err != nil {
 			return false, err
 		}
-		return retires(&e.Event, r.old) && slices.Equal(keysOf(&e.Event, tutela.FactLogKey), r.next.VerifierKeys()), nil
+		if e.Event.Kind == tutela.EventKeyRotate && slices.Equal(keysOf(&e.Event, tutela.FactLogKey), r.next.VerifierKeys()) {
+			return true, nil
+		}
 	}
 	return false, nil
 }
@@ -184,6 +194,8 @@ func (k *Keys) signatureLines(text []byte) ([]byte, error) {
 	}
 	return signed[len(text)+1:], nil
 }
+
+func (r *LogReader) checkpointPath() string { return r.tile(layout.CheckpointPath) }
 
 func replaceCheckpoint(logDir string, signed []byte) error {
 	name := filepath.Join(logDir, tilesName, filepath.FromSlash(layout.CheckpointPath))
@@ -267,14 +279,19 @@ func resumeRotation(ctx context.Context, logDir, keyDir string) error {
 }
 
 // settle opens the log, so that all its events are under a head, and reports
-// whether the last of them announces the new keys. Step 2 may have been cut short.
+// whether one of them announces the new keys. Step 2 may have been cut short. If
+// the new keys have signed already, they may be alone in that: see [Recover].
 func (r *Rotation) settle(ctx context.Context) (announced bool, err error) {
-	log, err := OpenLog(ctx, r.logDir, r.old)
+	keys := r.old
+	if _, err := ReadLog(r.logDir, r.next); err == nil {
+		keys = r.next
+	}
+	log, err := OpenLog(ctx, r.logDir, keys)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	return r.announced(ctx, &log.LogReader)
+	return r.announcedFrom(ctx, &log.LogReader, 0)
 }
 
 func (r *Rotation) abandon() error {

@@ -17,8 +17,8 @@ import (
 //	records   for each leaf: 4 bytes length of the body, then the body, encrypted
 //	leaves    for each leaf: 32 bytes hash, 8 bytes end of its record in "records"
 //
-// "leaves" can be made again from "records" and the seed; so can "commit",
-// except for the cursor.
+// "commit" can be made again from "leaves", except for the cursor, and some of
+// "leaves" from "records" and the seed: see [Repair].
 const (
 	recordsName = "records"
 	leavesName  = "leaves"

@@ -1,0 +1,118 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"tutela"
+	"tutela/internal/ledger"
+)
+
+// Errors about who signs what.
+var (
+	ErrUnsigned    = errors.New("the lab's policy demands that whoever acts signs, and no key was given")
+	ErrNotEnrolled = errors.New("the key is not enrolled")
+)
+
+// Policy is what a lab demands of itself. It is the detail of a policy-change
+// event; the newest one stands. The zero value demands nothing.
+type Policy struct {
+	Signatures bool `json:"signatures"` // nothing is recorded that its actor has not signed
+}
+
+// Enrolled is a person's key that the log vouches for.
+type Enrolled struct {
+	Actor string
+	VKey  string // C2SP signed-note
+	Index uint64 // of the event that enrolled it
+}
+
+// Standing is what the events so far lay down for those to come: the policy and
+// the keys of people.
+type Standing struct {
+	Policy Policy
+	Keys   map[string]Enrolled // by key ID
+}
+
+// Signer is the key of the person who acts.
+type Signer interface {
+	KeyID() string       // 8 hexadecimal digits, C2SP signed-note
+	VerifierKey() string // C2SP signed-note, Ed25519
+	Sign(message []byte) (signature []byte, err error)
+}
+
+// SignWith has every event that the lab's actor causes signed from now on. The
+// key must be enrolled for that actor; it returns ErrNotEnrolled if it is not.
+func (l *Lab) SignWith(ctx context.Context, s Signer) error {
+	standing, err := l.Standing(ctx)
+	if err != nil {
+		return err
+	}
+	key, ok := standing.Keys[s.KeyID()]
+	if !ok || key.VKey != s.VerifierKey() || key.Actor != l.actor {
+		return fmt.Errorf("%w: %s for %s", ErrNotEnrolled, s.KeyID(), l.actor)
+	}
+	l.signer = s
+	return nil
+}
+
+// Standing reads what stands from the agency log. It is kept, and follows what
+// this process records.
+func (l *Lab) Standing(ctx context.Context) (*Standing, error) {
+	if l.standing != nil {
+		return l.standing, nil
+	}
+	log, err := l.ReadLog()
+	if err != nil {
+		return nil, err
+	}
+	s := &Standing{Keys: map[string]Enrolled{}}
+	for entry, err := range log.Events(ctx, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("read the agency log: %w", err)
+		}
+		if err := s.take(entry.Index, entry.Event); err != nil {
+			return nil, fmt.Errorf("event %d of the agency log: %w", entry.Index, err)
+		}
+	}
+	l.standing = s
+	return s, nil
+}
+
+func (s *Standing) take(index uint64, ev tutela.Event) error {
+	switch ev.Kind {
+	case tutela.EventPolicyChange:
+		s.Policy = Policy{}
+		return tutela.DecodeDetail(ev.Detail, &s.Policy)
+	case tutela.EventKeyEnrol:
+		vkey := ev.Text(tutela.FactActorKey)
+		s.Keys[tutela.KeyID(vkey)] = Enrolled{Actor: ev.Text(tutela.FactActor), VKey: vkey, Index: index}
+	case tutela.EventKeyWithdraw:
+		delete(s.Keys, tutela.KeyID(ev.Text(tutela.FactActorKey)))
+	}
+	return nil
+}
+
+// sign puts the actor's signature on an event that the actor caused.
+func (l *Lab) sign(ctx context.Context, ev *tutela.Event) error {
+	if ev.Signer != "" {
+		return nil // by another key than the actor's, as recovery is
+	}
+	if l.signer != nil && ev.Actor == l.actor {
+		signature, err := l.signer.Sign(ledger.EventMessage(ev))
+		if err != nil {
+			return fmt.Errorf("sign the %s event: %w", ev.Kind, err)
+		}
+		ev.Signer, ev.Signature = l.signer.KeyID(), signature
+		return nil
+	}
+	standing, err := l.Standing(ctx)
+	if err != nil {
+		return err
+	}
+	if standing.Policy.Signatures {
+		return fmt.Errorf("%s event: %w", ev.Kind, ErrUnsigned)
+	}
+	return nil
+}

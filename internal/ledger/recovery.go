@@ -1,0 +1,280 @@
+package ledger
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"tutela"
+	"tutela/internal/ledger/check"
+)
+
+// Recovery is an Ed25519 key that may give a log new keys when its own are lost or
+// stolen. It must be registered while the log's keys are still good, by the event
+// of [Recovery.Register], and its file kept away from the lab: it holds the seed of
+// the bodies too, without which nobody could read the log, so whoever has it can
+// read all events.
+type Recovery struct {
+	origin  string
+	ed25519 [32]byte
+	bodies  Seed
+	logKeys []string // that signed when it was made
+}
+
+// NewRecovery makes a recovery key for the log that has these keys.
+func NewRecovery(keys *Keys) *Recovery {
+	r := &Recovery{origin: keys.origin, bodies: keys.bodies, logKeys: keys.VerifierKeys()}
+	rand.Read(r.ed25519[:]) // never fails: crypto/rand
+	return r
+}
+
+func (r *Recovery) secret() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(r.ed25519[:]) }
+
+// VerifierKey is the public half as a vkey of C2SP signed-note. Its name is the
+// log's with "/recovery" behind it.
+func (r *Recovery) VerifierKey() string {
+	vkey, err := note.NewEd25519VerifierKey(r.origin+"/recovery", r.secret().Public().(ed25519.PublicKey))
+	if err != nil {
+		panic("internal error: " + err.Error())
+	}
+	return vkey
+}
+
+// KeyID is that of C2SP signed-note, 8 hexadecimal digits.
+func (r *Recovery) KeyID() string { return tutela.KeyID(r.VerifierKey()) }
+
+// Sign signs as an actor's key does: see [EventMessage].
+func (r *Recovery) Sign(message []byte) ([]byte, error) { return ed25519.Sign(r.secret(), message), nil }
+
+// Register fills in what makes ev the event that registers this key.
+func (r *Recovery) Register(ev tutela.Event) tutela.Event {
+	ev.Kind, ev.Key = tutela.EventRecoveryKey, "recovery-key "+r.KeyID()
+	ev.Facts = []tutela.Fact{{Name: tutela.FactRecoveryKey, Value: []byte(r.VerifierKey())}}
+	return ev
+}
+
+// Save writes the key to a new file, durably, for its owner only.
+func (r *Recovery) Save(name string) error {
+	text := keyLines{
+		{"tutela-recovery-key", keyVersion},
+		{"protection", unprotected},
+		{"origin", r.origin},
+		{"ed25519", encodeSecret(r.ed25519)},
+		{"bodies", encodeSecret(r.bodies)},
+		{"bodies-fingerprint", r.bodies.fingerprintText()},
+		{"log-ed25519", r.logKeys[0]},
+		{"log-ml-dsa-44", r.logKeys[1]},
+		{"recovery-key", r.VerifierKey()},
+	}
+	if err := writeSecret(name, text.String()); err != nil {
+		return fmt.Errorf("save recovery key: %w", err)
+	}
+	return nil
+}
+
+// LoadRecovery reads what [Recovery.Save] wrote and nothing else.
+func LoadRecovery(name string) (*Recovery, error) {
+	r, err := loadSecret(name, parseRecovery)
+	if err != nil {
+		return nil, fmt.Errorf("load recovery key %s: %w", name, err)
+	}
+	return r, nil
+}
+
+func parseRecovery(text string) (*Recovery, error) {
+	v, err := parseKeyLines(text, "tutela-recovery-key", "protection", "origin", "ed25519", "bodies", "bodies-fingerprint", "log-ed25519", "log-ml-dsa-44", "recovery-key")
+	if err != nil {
+		return nil, err
+	}
+	if err := checkVersion(v[0], v[1]); err != nil {
+		return nil, err
+	}
+	r := &Recovery{origin: v[2], logKeys: v[6:8]}
+	for i, secret := range []*[32]byte{&r.ed25519, (*[32]byte)(&r.bodies)} {
+		if *secret, err = parseSecret(v[3+i]); err != nil {
+			return nil, err
+		}
+	}
+	public, err := check.ParseLogKeys(r.logKeys...)
+	if err != nil {
+		return nil, err
+	}
+	if public.Origin() != r.origin || r.bodies.fingerprintText() != v[5] || r.VerifierKey() != v[8] {
+		return nil, errors.New("the public halves are not those of the secrets: the file has changed")
+	}
+	return r, nil
+}
+
+// signedByRecovery reports whether a registered recovery key has signed an event.
+func signedByRecovery(ev *tutela.Event, vkey string) bool {
+	_, text, _ := strings.Cut(strings.TrimPrefix(vkey, keyName(vkey)+"+"), "+")
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(key) != 1+ed25519.PublicKeySize || ev.Signer != tutela.KeyID(vkey) {
+		return false
+	}
+	return ed25519.Verify(key[1:], EventMessage(ev), ev.Signature)
+}
+
+func keyName(vkey string) string {
+	name, _, _ := strings.Cut(vkey, "+")
+	return name
+}
+
+// Recover gives the log in logDir new keys, though its own are lost or stolen:
+//
+//  1. the new keys are written to log.key.next in keyDir, and sign the head too
+//  2. a key-rotate event that the recovery key signed is appended under them, and
+//     one that registers the recovery key again: the commit point. Two, since a
+//     head that ended with the first would have to be signed by the old keys
+//  3. log.key.next becomes log.key, and the old file is written over
+//
+// ev says who, when and why. After a crash it is called again. It returns
+// [ErrWrongKey] if the log knows another recovery key or none. The lab must be
+// closed: nobody else may write.
+//
+// What a thief signed with the old keys elsewhere is not undone: that the log
+// stands as it does is for witnesses to say.
+func Recover(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev tutela.Event) (*Keys, error) {
+	keys, err := recoverKeys(ctx, logDir, keyDir, recovery, ev)
+	if err != nil {
+		return nil, fmt.Errorf("recover the keys of the log: %w", err)
+	}
+	return keys, nil
+}
+
+func recoverKeys(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev tutela.Event) (*Keys, error) {
+	next, err := nextKeys(keyDir, recovery)
+	if err != nil {
+		return nil, err
+	}
+	history, signed, err := readHistory(logDir, recovery)
+	if err != nil {
+		return nil, err
+	}
+	if history.recovery != recovery.VerifierKey() {
+		return nil, fmt.Errorf("%w: the log has registered the recovery key %.80q", ErrWrongKey, history.recovery)
+	}
+	if err := countersign(logDir, signed, next); err != nil {
+		return nil, err
+	}
+	rotation := rotationEvent(ev, history.signing, next)
+	rotation.Signer = recovery.KeyID()
+	rotation.Signature, _ = recovery.Sign(EventMessage(&rotation))
+	again := recovery.Register(ev)
+	again.Key += " after " + rotation.Key
+	if err := appendTo(ctx, logDir, next, rotation, again); err != nil {
+		return nil, err
+	}
+	r := &Rotation{logDir: logDir, keyDir: keyDir, next: next}
+	return next, r.finish(ctx, func(string) error { return nil })
+}
+
+// nextKeys are those of a recovery that a crash cut short, or new ones.
+func nextKeys(keyDir string, recovery *Recovery) (*Keys, error) {
+	name := filepath.Join(keyDir, nextKeysName)
+	next, err := loadSecret(name, parseKeys)
+	if errors.Is(err, fs.ErrNotExist) {
+		next = successor(recovery.origin, recovery.bodies)
+		return next, writeSecret(name, next.text())
+	}
+	if err == nil && (next.origin != recovery.origin || next.bodies != recovery.bodies) {
+		err = fmt.Errorf("%w: %s", ErrWrongKey, name)
+	}
+	return next, err
+}
+
+// keyHistory is what the events of a log say about keys.
+type keyHistory struct {
+	recovery string   // the vkey that may recover; "" if there is none
+	signing  []string // the vkeys that sign the next event
+	retired  []string // those that signed the head, if its last event retired them
+}
+
+// readHistory reads the log with what the recovery file holds, and makes sure that
+// those keys signed its head which had to.
+func readHistory(logDir string, recovery *Recovery) (keyHistory, []byte, error) {
+	h := keyHistory{signing: recovery.logKeys}
+	r := &LogReader{dir: logDir, keys: &Keys{origin: recovery.origin, bodies: recovery.bodies}}
+	signed, c, err := r.unjudgedHead()
+	if err != nil {
+		return h, nil, err
+	}
+	bodies, err := ReadTree(filepath.Join(logDir, bodiesName), recovery.bodies)
+	if err != nil {
+		return h, nil, missingIsDamage(err)
+	}
+	defer bodies.Close()
+	index := uint64(0)
+	for body, err := range bodies.Bodies(0) {
+		if err != nil {
+			return h, nil, err
+		}
+		if index == c.Size {
+			break
+		}
+		ev, err := DecodeEvent(body)
+		if err != nil {
+			return h, nil, fmt.Errorf("event %d: %w", index, err)
+		}
+		index++
+		h.take(ev, index == c.Size)
+	}
+	return h, signed, h.judge(signed)
+}
+
+// unjudgedHead is the checkpoint in place, whoever signed it.
+func (r *LogReader) unjudgedHead() ([]byte, check.Checkpoint, error) {
+	signed, err := os.ReadFile(r.checkpointPath())
+	if err != nil {
+		return nil, check.Checkpoint{}, err
+	}
+	c, err := check.ParseCheckpoint(noteText(signed))
+	if err == nil && c.Origin != r.keys.origin {
+		err = fmt.Errorf("%w: the log is of %.80q", ErrWrongKey, c.Origin)
+	}
+	return signed, c, err
+}
+
+func (h *keyHistory) take(ev *tutela.Event, last bool) {
+	switch ev.Kind {
+	case tutela.EventRecoveryKey:
+		h.recovery = ev.Text(tutela.FactRecoveryKey)
+	case tutela.EventKeyRotate:
+		h.signing = keysOf(ev, tutela.FactLogKey)
+		if last {
+			h.retired = keysOf(ev, tutela.FactRetiredLogKey)
+		}
+	}
+}
+
+// judge holds a head against the keys that must have signed it.
+func (h *keyHistory) judge(signed []byte) error {
+	vkeys := h.signing
+	if h.retired != nil {
+		vkeys = h.retired
+	}
+	public, err := check.ParseLogKeys(vkeys...)
+	if err != nil {
+		return err
+	}
+	_, err = public.Open(signed)
+	return err
+}
+
+func appendTo(ctx context.Context, logDir string, keys *Keys, events ...tutela.Event) (err error) {
+	log, err := OpenLog(ctx, logDir, keys)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	_, err = log.AppendAll(ctx, events...)
+	return err
+}
