@@ -52,7 +52,9 @@ func (r *Recovery) VerifierKey() string {
 func (r *Recovery) KeyID() string { return tutela.KeyID(r.VerifierKey()) }
 
 // Sign signs as an actor's key does: see [EventMessage].
-func (r *Recovery) Sign(message []byte) ([]byte, error) { return ed25519.Sign(r.secret(), message), nil }
+func (r *Recovery) Sign(message []byte) ([]byte, error) {
+	return ed25519.Sign(r.secret(), message), nil
+}
 
 // Register fills in what makes ev the event that registers this key.
 func (r *Recovery) Register(ev tutela.Event) tutela.Event {
