@@ -73,6 +73,7 @@ const (
 	ActionView     Action = "view"
 	ActionExport   Action = "export"
 	ActionDisclose Action = "disclose"
+	ActionErase    Action = "erase" // of records, for ever
 )
 
 // Authority is why something may be done.
@@ -86,7 +87,7 @@ type Authority struct {
 	From      time.Time // inclusive
 	Until     time.Time // exclusive
 	Exhibits  []string  // labels it covers; empty covers all of the case
-	Actions   []Action  // empty covers all
+	Actions   []Action  // empty covers all but erasing
 	Document  *SHA256   // of the order itself
 	Revoked   time.Time // zero while it stands
 	Reason    string    // why it was revoked
@@ -94,10 +95,11 @@ type Authority struct {
 }
 
 // Covers reports whether the authority's scope names the exhibit and the
-// action. It says nothing about time; see [Authority.ActiveAt].
+// action. Erasing must be named: it cannot be undone, and no warrant to search is
+// an order to erase. It says nothing about time; see [Authority.ActiveAt].
 func (a *Authority) Covers(exhibit string, action Action) bool {
 	return (len(a.Exhibits) == 0 || slices.Contains(a.Exhibits, exhibit)) &&
-		(len(a.Actions) == 0 || slices.Contains(a.Actions, action))
+		(len(a.Actions) == 0 && action != ActionErase || slices.Contains(a.Actions, action))
 }
 
 // ActiveAt reports whether the authority stands at t.

@@ -97,7 +97,7 @@ func (c *authorityAdd) exhibits(a *app, l *lab.Lab) error {
 }
 
 // actions are what an authority may be limited to.
-var actions = []tutela.Action{tutela.ActionScan, tutela.ActionRematch, tutela.ActionRescan, tutela.ActionView, tutela.ActionExport, tutela.ActionDisclose}
+var actions = []tutela.Action{tutela.ActionScan, tutela.ActionRematch, tutela.ActionRescan, tutela.ActionView, tutela.ActionExport, tutela.ActionDisclose, tutela.ActionErase}
 
 // window sets from and until. A date alone means the whole day.
 func (c *authorityAdd) window(auth *tutela.Authority) (err error) {

@@ -22,6 +22,7 @@ type ledgerCommand struct {
 	Log    ledgerLog    `cmd:"" help:"List the events of the agency log."`
 	Verify ledgerVerify `cmd:"" help:"Recompute everything: the agency log, every exhibit ledger, every seal."`
 	Prove  ledgerProve  `cmd:"" help:"Prove one record of an exhibit, down from the signed head."`
+	Erase  ledgerErase  `cmd:"" help:"Erase single records for ever; everything else stays provable."`
 	Rescan ledgerRescan `cmd:"" help:"Read the evidence again and hold it against the ledger; with --oracle, by another program."`
 }
 
@@ -158,8 +159,9 @@ func (c *ledgerVerify) Run(a *app) error {
 		Exhibits int      `json:"exhibits"`
 		Records  uint64   `json:"records"`
 		Entries  uint64   `json:"log_entries"`
+		Erased   uint64   `json:"erased"`
 		Problems []string `json:"problems"`
-	}{"verdict", len(verdict.Problems) == 0, verdict.Exhibits, verdict.Records, verdict.Entries, append([]string{}, verdict.Problems...)}
+	}{"verdict", len(verdict.Problems) == 0, verdict.Exhibits, verdict.Records, verdict.Entries, verdict.Erased, append([]string{}, verdict.Problems...)}
 	err = a.print(line, func(w io.Writer) { printVerdict(w, verdict) })
 	if err == nil && len(verdict.Problems) > 0 {
 		return errIntegrity
@@ -175,8 +177,18 @@ func printVerdict(w io.Writer, v lab.Verdict) {
 	if len(v.Problems) > 0 {
 		verb = "examined"
 	}
-	fmt.Fprintf(w, "%s %s: %s, %s, %s of the agency log.\n",
-		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, count(v.Exhibits, "exhibit"), count(v.Records, "record"), count(v.Entries, "entry"))
+	fmt.Fprintf(w, "%s %s: %s, %s, %s of the agency log.%s\n",
+		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, count(v.Exhibits, "exhibit"), count(v.Records, "record"), count(v.Entries, "entry"), erasedLeaves(v.Erased))
+}
+
+func erasedLeaves(n uint64) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return " 1 leaf was erased."
+	}
+	return fmt.Sprintf(" %s leaves were erased.", term.Count(n))
 }
 
 type ledgerProve struct {
@@ -194,7 +206,7 @@ func (c *ledgerProve) Run(a *app) error {
 	if _, err := findExhibit(a, l, c.Exhibit); err != nil {
 		return err
 	}
-	s, err := c.scan(a, l)
+	s, err := sealedScan(a, l, c.Exhibit, c.Scan)
 	if err != nil {
 		return err
 	}
@@ -205,20 +217,21 @@ func (c *ledgerProve) Run(a *app) error {
 	return a.print(proofLine(p), func(w io.Writer) { printProof(w, p) })
 }
 
-func (c *ledgerProve) scan(a *app, l *lab.Lab) (*catalog.Scan, error) {
-	scans, err := l.Catalog.Scans(a.ctx, c.Exhibit)
+// sealedScan is a sealed scan of an exhibit: number 0 is the newest.
+func sealedScan(a *app, l *lab.Lab, exhibit string, number int) (*catalog.Scan, error) {
+	scans, err := l.Catalog.Scans(a.ctx, exhibit)
 	if err != nil {
 		return nil, err
 	}
 	for i := range scans {
-		if c.Scan != 0 && scans[i].Number == c.Scan && scans[i].Seal != nil {
+		if number != 0 && scans[i].Number == number && scans[i].Seal != nil {
 			return &scans[i], nil
 		}
 	}
-	if s := lastSealed(scans); s != nil && c.Scan == 0 {
+	if s := lastSealed(scans); s != nil && number == 0 {
 		return s, nil
 	}
-	return nil, hint(fmt.Errorf("exhibit %s has no such sealed scan", c.Exhibit), "tutela exhibit show %s", tutela.ShellWord(c.Exhibit))
+	return nil, hint(fmt.Errorf("exhibit %s has no such sealed scan", exhibit), "tutela exhibit show %s", tutela.ShellWord(exhibit))
 }
 
 func proofLine(p *lab.Proof) any {
