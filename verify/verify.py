@@ -141,7 +141,7 @@ def policy(text, strict):
     words = [re.split(rb"[\t ]+", line.strip(b"\t ")) for line in text.split(b"\n")]
     words = [w for w in words if w[0] and not w[0].startswith(b"#")]
     order, logs, witnesses, quorum = [b"log", b"witness", b"group", b"quorum"], [], [], []
-    members = {}  # name: whether it is among those who signed
+    members, grouped = {}, []  # name: whether it is among those who signed; names that are members
     for word, *w in words:
         need(len(w) == 1 or not strict or word == b"group" or (word, len(w)) == (b"witness", 2), "an address")
         if word == b"log" and len(w) in (1, 2): logs.append(vkey(w[0], 1, 6))
@@ -155,7 +155,8 @@ def policy(text, strict):
             need(word == b"group" and w[0] not in members and w[0] != b"none", f"a bad line: {word!r}")
             some = {} if strict else {b"any": b"1", b"all": b"%d" % len(w[2:])}
             k, of = number(some.get(w[1], w[1])), [members[name] for name in w[2:]]
-            need(1 <= k <= len(of) == len(set(w[2:])), "a member twice in a group, or too few for it")
+            grouped += w[2:]
+            need(1 <= k <= len(of) and len(set(grouped)) == len(grouped), "a member twice, or too few")
             members[w[0]] = lambda who, k=k, of=of: sum(member(who) for member in of) >= k
     keys, one_form = logs + witnesses, sorted(words, key=lambda w: order.index(w[0]))
     need(re.fullmatch(rb"[\t\n -~\x80-\xff]*\n", text) and logs and len(quorum) == 1, "no log or quorum")

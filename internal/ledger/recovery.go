@@ -142,6 +142,9 @@ func keyName(vkey string) string {
 // [ErrWrongKey] if the log knows another recovery key or none. The lab must be
 // closed: nobody else may write.
 //
+// A log.key.next that is there is taken for one of its own that a crash left. One
+// of a rotation that was begun before may be known to a thief: look first.
+//
 // What a thief signed with the old keys elsewhere is not undone: that the log
 // stands as it does is for witnesses to say.
 func Recover(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev tutela.Event) (*Keys, error) {

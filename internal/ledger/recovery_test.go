@@ -95,8 +95,8 @@ func TestRecoverStolenKeys(t *testing.T) {
 	wantRecovered(t, logDir, keyDir, recovery)
 }
 
-// TestRecoveryCrashes stops before the commit point, and behind it, and calls again
-// or opens as a lab does.
+// TestRecoveryCrashes stops behind the commit point, and calls again or opens as a
+// lab does.
 func TestRecoveryCrashes(t *testing.T) {
 	for name, again := range map[string]func(logDir, keyDir string, r *Recovery) error{
 		"recover": func(logDir, keyDir string, r *Recovery) error {
