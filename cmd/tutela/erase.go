@@ -29,9 +29,6 @@ func (c *ledgerErase) Run(a *app) error {
 		return err
 	}
 	defer l.Close()
-	if _, err := findExhibit(a, l, c.Exhibit); err != nil {
-		return err
-	}
 	s, err := sealedScan(a, l, c.Exhibit, c.Scan)
 	if err != nil {
 		return err

@@ -203,9 +203,6 @@ func (c *ledgerProve) Run(a *app) error {
 		return err
 	}
 	defer l.Close()
-	if _, err := findExhibit(a, l, c.Exhibit); err != nil {
-		return err
-	}
 	s, err := sealedScan(a, l, c.Exhibit, c.Scan)
 	if err != nil {
 		return err
@@ -217,8 +214,12 @@ func (c *ledgerProve) Run(a *app) error {
 	return a.print(proofLine(p), func(w io.Writer) { printProof(w, p) })
 }
 
-// sealedScan is a sealed scan of an exhibit: number 0 is the newest.
+// sealedScan is a sealed scan of an exhibit, which must be there: number 0 is the
+// newest.
 func sealedScan(a *app, l *lab.Lab, exhibit string, number int) (*catalog.Scan, error) {
+	if _, err := findExhibit(a, l, exhibit); err != nil {
+		return nil, err
+	}
 	scans, err := l.Catalog.Scans(a.ctx, exhibit)
 	if err != nil {
 		return nil, err
