@@ -8,6 +8,7 @@ import (
 
 	"tutela"
 	"tutela/internal/authority"
+	"tutela/internal/ledger"
 )
 
 // Rematch holds the records of a sealed scan against the sets of today, without
@@ -31,7 +32,7 @@ func Rematch(ctx context.Context, grant authority.Grant, job Job) (tutela.MatchR
 	if err := errors.Join(err, m.tree.Close()); err != nil {
 		return tutela.MatchRun{}, ended(ctx, err)
 	}
-	detail, matched, err := completeRun(ctx, grant, job, run, &m.state)
+	detail, matched, err := completeRun(ctx, grant, job, records, run, &m.state)
 	if err != nil {
 		return detail, err
 	}
@@ -39,9 +40,9 @@ func Rematch(ctx context.Context, grant authority.Grant, job Job) (tutela.MatchR
 	return detail, err
 }
 
-// completeRun makes a match run what the catalogue shows, and the event that
-// says so.
-func completeRun(ctx context.Context, grant authority.Grant, job Job, run int, s *matchState) (detail tutela.MatchRun, ev tutela.Event, err error) {
+// completeRun makes a match run over records what the catalogue shows, and the
+// event that says so.
+func completeRun(ctx context.Context, grant authority.Grant, job Job, records *ledger.Reader, run int, s *matchState) (detail tutela.MatchRun, ev tutela.Event, err error) {
 	tree, err := job.Desk.ReadMatches(job.ID, run)
 	if err != nil {
 		return detail, ev, err
@@ -54,11 +55,6 @@ func completeRun(ctx context.Context, grant authority.Grant, job Job, run int, s
 		Exhibit: job.ID.Exhibit, Number: job.ID.Number, Run: run, Root: tutela.SHA256(tree.Root()), Matches: tree.Size(),
 		Sets: append([]tutela.SetVersion{}, job.Sets.Versions()...), Alerts: s.Alerts, OfInterest: s.OfInterest, KnownGood: s.KnownGood,
 	}
-	records, err := job.Desk.ReadRecords(job.ID)
-	if err != nil {
-		return detail, ev, err
-	}
-	defer records.Close()
 	ev, err = event(grant, tutela.EventMatchRun, fmt.Sprintf("match-run/%s/%d/%d", job.ID.Exhibit, job.ID.Number, run), detail)
 	ev.Facts = []tutela.Fact{
 		rootOf(tutela.FactMatches, detail.Matches, detail.Root),

@@ -243,7 +243,7 @@ func (s *scan) seal(ctx context.Context) (Summary, error) {
 		return sum, err
 	}
 	sealed.Facts = []tutela.Fact{rootOf(tutela.FactRecords, reader.Size(), sum.Root)}
-	run, matched, err := completeRun(ctx, s.grant, s.job, s.run, &s.journal.matches.state)
+	run, matched, err := completeRun(ctx, s.grant, s.job, reader, s.run, &s.journal.matches.state)
 	if err != nil {
 		return sum, err
 	}
