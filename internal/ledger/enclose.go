@@ -74,16 +74,10 @@ func (e *encloser) hash(i int, body []byte) {
 		return
 	}
 	message := e.batch.Message((*[32]byte)(&e.sums[i]), size)
-	message[0] = leafPrefix
+	message[0] = check.LeafPrefix
 	copy(message[1:], e.salts[i][:])
 	copy(message[1+len(e.salts[i]):], body)
 }
-
-// Prefixes of the Merkle tree, RFC 6962 section 2.1; see package check.
-const (
-	leafPrefix = 0x00
-	nodePrefix = 0x01
-)
 
 // lengthen returns the right edge with leaves appended, as [check.Edge.Append]
 // would, but level by level, many nodes side by side.
@@ -117,7 +111,7 @@ func lengthen(batch *digest.Batch, edge *check.Edge, leaves []check.Hash) *check
 // join is [check.Node], done when the batch is flushed.
 func join(batch *digest.Batch, parent, left, right *check.Hash) {
 	message := batch.Message((*[32]byte)(parent), 1+len(left)+len(right))
-	message[0] = nodePrefix
+	message[0] = check.NodePrefix
 	copy(message[1:], left[:])
 	copy(message[1+len(left):], right[:])
 }

@@ -19,12 +19,12 @@ type Hash512 = [sha512.Size]byte
 
 func saltedLeaf512(salt check.Hash, body []byte) Hash512 {
 	var room [1024]byte
-	return sha512.Sum512(append(append(append(room[:0], 0x00), salt[:]...), body...))
+	return sha512.Sum512(append(append(append(room[:0], check.LeafPrefix), salt[:]...), body...))
 }
 
 func node512(left, right Hash512) Hash512 {
 	var room [1 + 2*sha512.Size]byte
-	return sha512.Sum512(append(append(append(room[:0], 0x01), left[:]...), right[:]...))
+	return sha512.Sum512(append(append(append(room[:0], check.NodePrefix), left[:]...), right[:]...))
 }
 
 // edge512 is the right edge of a growing tree, as [check.Edge] is.

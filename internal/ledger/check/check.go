@@ -35,28 +35,28 @@ var ErrProof = errors.New("proof does not hold")
 // Prefixes that keep leaves and interior nodes apart, RFC 6962 section 2.1.
 // They must never change.
 const (
-	leafPrefix = 0x00
-	nodePrefix = 0x01
+	LeafPrefix = 0x00
+	NodePrefix = 0x01
 )
 
 // Leaf is the hash of a leaf, RFC 6962 section 2.1.
 func Leaf(data []byte) Hash {
 	var room [256]byte
-	return sha256.Sum256(append(append(room[:0], leafPrefix), data...))
+	return sha256.Sum256(append(append(room[:0], LeafPrefix), data...))
 }
 
 // SaltedLeaf is the hash of the leaf salt‖body: a commitment that says nothing
 // about the body to those who do not know the salt.
 func SaltedLeaf(salt Hash, body []byte) Hash {
 	var room [1024]byte
-	buf := append(append(room[:0], leafPrefix), salt[:]...)
+	buf := append(append(room[:0], LeafPrefix), salt[:]...)
 	return sha256.Sum256(append(buf, body...))
 }
 
 // Node is the hash of an interior node, RFC 6962 section 2.1.
 func Node(left, right Hash) Hash {
 	var buf [1 + 2*sha256.Size]byte
-	buf[0] = nodePrefix
+	buf[0] = NodePrefix
 	copy(buf[1:], left[:])
 	copy(buf[1+len(left):], right[:])
 	return sha256.Sum256(buf[:])

@@ -130,15 +130,9 @@ func verifierKey(name string, alg byte, key []byte) string {
 // ParseVerifierKey reads a vkey of type Ed25519 (0x01) or ML-DSA-44 (0x06),
 // C2SP signed-note, "Verifier keys". Only the canonical text is accepted.
 func ParseVerifierKey(vkey string) (note.Verifier, error) {
-	name, rest, _ := strings.Cut(vkey, "+")
-	_, text, _ := strings.Cut(rest, "+")
-	material, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(material) == 0 || !validName(name) {
-		return nil, fmt.Errorf("malformed verifier key %.40q", vkey)
-	}
-	alg, key := material[0], material[1:]
-	if verifierKey(name, alg, key) != vkey {
-		return nil, fmt.Errorf("malformed verifier key of %s: not in its one form", name)
+	name, alg, key, err := splitKey(vkey)
+	if err != nil {
+		return nil, err
 	}
 	switch alg {
 	case algEd25519:
