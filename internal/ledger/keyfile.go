@@ -75,7 +75,7 @@ func writeSecret(name, text string) error {
 		return &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
 	}
 	fresh := name + ".new"
-	if err := writeDurably(fresh, text); err != nil {
+	if err := writeDurably(fresh, []byte(text), 0o600); err != nil {
 		return err
 	}
 	if err := os.Rename(fresh, name); err != nil {
@@ -84,13 +84,13 @@ func writeSecret(name, text string) error {
 	return syncFolder(dir)
 }
 
-func writeDurably(name, text string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+func writeDurably(name string, content []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if _, err := f.WriteString(text); err != nil {
+	if _, err := f.Write(content); err != nil {
 		return err
 	}
 	return f.Sync()

@@ -449,7 +449,7 @@ func (l *Log) awaitCheckpoint(ctx context.Context, size uint64) error {
 // covers reports whether the checkpoint in place is of size entries or more. It
 // looks at no signature.
 func (l *Log) covers(size uint64) bool {
-	signed, err := os.ReadFile(l.tile(layout.CheckpointPath))
+	signed, err := os.ReadFile(l.checkpointPath())
 	if err != nil {
 		return false
 	}

@@ -94,7 +94,7 @@ func (r *LogReader) Head(ctx context.Context) (Head, error) {
 }
 
 func (r *LogReader) head() (Head, error) {
-	signed, err := os.ReadFile(r.tile(layout.CheckpointPath))
+	signed, err := os.ReadFile(r.checkpointPath())
 	if err != nil {
 		return Head{}, err
 	}
@@ -123,6 +123,8 @@ func (r *LogReader) explain(signed []byte, refusal error) error {
 	}
 	return fmt.Errorf("%w: %w; no key with fingerprint %s has signed", ErrWrongKey, refusal, r.keys.Fingerprint())
 }
+
+func (r *LogReader) checkpointPath() string { return r.tile(layout.CheckpointPath) }
 
 func (r *LogReader) tile(name string) string {
 	return filepath.Join(r.dir, tilesName, filepath.FromSlash(name))

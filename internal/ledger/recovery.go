@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 	"tutela"
@@ -117,17 +115,8 @@ func parseRecovery(text string) (*Recovery, error) {
 
 // signedByRecovery reports whether a registered recovery key has signed an event.
 func signedByRecovery(ev *tutela.Event, vkey string) bool {
-	_, text, _ := strings.Cut(strings.TrimPrefix(vkey, keyName(vkey)+"+"), "+")
-	key, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(key) != 1+ed25519.PublicKeySize || ev.Signer != tutela.KeyID(vkey) {
-		return false
-	}
-	return ed25519.Verify(key[1:], EventMessage(ev), ev.Signature)
-}
-
-func keyName(vkey string) string {
-	name, _, _ := strings.Cut(vkey, "+")
-	return name
+	v, err := note.NewVerifier(vkey)
+	return err == nil && ev.Signer == tutela.KeyID(vkey) && v.Verify(EventMessage(ev), ev.Signature)
 }
 
 // Recover gives the log in logDir new keys, though its own are lost or stolen:

@@ -164,7 +164,7 @@ func replaceSecret(name string, content []byte, reached func(step string) error)
 		what string
 		do   func() error
 	}{
-		{"written", func() error { return writeDurably(name+".new", string(content)) }},
+		{"written", func() error { return writeDurably(name+".new", content, 0o600) }},
 		{"held", func() error { return os.Link(name, name+".old") }},
 		{"replaced", func() error { return os.Rename(name+".new", name) }},
 		{"gone", func() error { return finishReplacing(name) }},

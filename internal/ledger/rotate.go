@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/transparency-dev/tessera/api/layout"
 	"golang.org/x/mod/sumdb/note"
 	"tutela"
 )
@@ -195,29 +194,15 @@ func (k *Keys) signatureLines(text []byte) ([]byte, error) {
 	return signed[len(text)+1:], nil
 }
 
-func (r *LogReader) checkpointPath() string { return r.tile(layout.CheckpointPath) }
-
 func replaceCheckpoint(logDir string, signed []byte) error {
-	name := filepath.Join(logDir, tilesName, filepath.FromSlash(layout.CheckpointPath))
-	if err := writeFor(name+".new", signed, 0o644); err != nil {
+	name := (&LogReader{dir: logDir}).checkpointPath()
+	if err := writeDurably(name+".new", signed, 0o644); err != nil {
 		return err
 	}
 	if err := os.Rename(name+".new", name); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(name))
-}
-
-func writeFor(name string, content []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.Write(content); err != nil {
-		return err
-	}
-	return f.Sync()
 }
 
 // holdOld gives the old file a second name, by which it can be written over when
