@@ -394,27 +394,35 @@ func (x *eraser) matchesAbout(ctx context.Context, id catalog.ScanID, run int, g
 	return leaves, nil
 }
 
-// note notes the hashes of all leaves that will go.
-func (x *eraser) note(ctx context.Context, told tutela.Erase) error {
+// eachTree does something with every tree of which leaves go: records, then match
+// runs, scan by scan.
+func (x *eraser) eachTree(told tutela.Erase, do func(dir string, secret ledger.Secret, leaves []uint64) error) error {
 	for _, s := range told.Scans {
 		id := catalog.ScanID{Exhibit: told.Exhibit, Number: s.Number}
 		secret, err := x.recordsSecret(id)
 		if err != nil {
 			return err
 		}
-		if err := ledger.NoteErasure(ctx, x.recordsDir(id), secret, s.Leaves); err != nil {
+		if err := do(x.recordsDir(id), secret, s.Leaves); err != nil {
 			return err
 		}
 		for _, r := range s.Runs {
 			if secret, err = x.matchesSecret(id, r.Run); err != nil {
 				return err
 			}
-			if err := ledger.NoteErasure(ctx, x.matchesDir(id, r.Run), secret, r.Leaves); err != nil {
+			if err := do(x.matchesDir(id, r.Run), secret, r.Leaves); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// note notes the hashes of all leaves that will go.
+func (x *eraser) note(ctx context.Context, told tutela.Erase) error {
+	return x.eachTree(told, func(dir string, secret ledger.Secret, leaves []uint64) error {
+		return ledger.NoteErasure(ctx, dir, secret, leaves)
+	})
 }
 
 // keepRuns gives the match runs of all scans whose seed will be punctured files
@@ -539,25 +547,9 @@ func (x *eraser) largest(exhibit string) (map[string]uint64, error) {
 
 // blank writes over what is left of the records.
 func (x *eraser) blank(ctx context.Context, told tutela.Erase) error {
-	for _, s := range told.Scans {
-		id := catalog.ScanID{Exhibit: told.Exhibit, Number: s.Number}
-		secret, err := x.recordsSecret(id)
-		if err != nil {
-			return err
-		}
-		if err := ledger.BlankErased(ctx, x.recordsDir(id), secret); err != nil {
-			return err
-		}
-		for _, r := range s.Runs {
-			if secret, err = x.matchesSecret(id, r.Run); err != nil {
-				return err
-			}
-			if err := ledger.BlankErased(ctx, x.matchesDir(id, r.Run), secret); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return x.eachTree(told, func(dir string, secret ledger.Secret, _ []uint64) error {
+		return ledger.BlankErased(ctx, dir, secret)
+	})
 }
 
 // purge loads the scans into the catalogue anew, from what can still be read.
