@@ -3,7 +3,7 @@
 //
 // Start with [LoadKey], which reads a private key file of OpenSSH, or
 // [FromAgent], which asks an ssh-agent and never sees the key. Both return a
-// [Signer]; [SignEvent] and [NoteLine] put its signatures where they belong.
+// [Signer], with which a lab signs what its person does; [NoteLine] signs a text.
 //
 // Promised: only Ed25519, whose signatures C2SP signed-note and the log's events
 // know; every signature is checked against the public key before it is handed
@@ -95,17 +95,6 @@ func KeyName(actor string) string {
 		}
 	}
 	return strings.Trim(b.String()[:min(b.Len(), 100)], "-")
-}
-
-// SignEvent signs an event as its actor, whose key s must be. message is what
-// ledger.EventMessage makes of the event; it covers neither signer nor signature.
-func SignEvent(s Signer, e *tutela.Event, message []byte) error {
-	sig, err := s.Sign(message)
-	if err != nil {
-		return fmt.Errorf("sign event %s: %w", e.Kind, err)
-	}
-	e.Signer, e.Signature = s.KeyID(), sig
-	return nil
 }
 
 // NoteLine is a signature line of C2SP signed-note under text, which ends with a
