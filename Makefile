@@ -28,11 +28,12 @@ fuzz: ## fuzz each parser of foreign bytes for FUZZTIME (30s)
 
 MUTANTS ?= 10000
 
-mutants: ## damage every good image MUTANTS times: no panic, no hang, no hunger
+mutants: ## damage every good image, and a bundle, MUTANTS times: no panic, no hang, no hunger
 	@grep -rl --include='*_test.go' -E 'evidencetest\.Mutants' internal | xargs -n1 dirname | sort -u | while read -r pkg; do \
 		echo "== $$pkg"; \
 		$(GO) test "./$$pkg" -run TestMutants -mutants $(MUTANTS) -timeout 3h || exit 1; \
 	done
+	$(GO) test ./verify -run TestMutants -mutants $(MUTANTS) -timeout 3h
 
 TORTURE ?= 10000
 

@@ -62,10 +62,8 @@ var law = []room{
 	// when it was: time-stamps that others made, and how they are got
 	{name: "internal/timestamp", modules: []string{}},
 	{name: "internal/timestamp/client", may: []string{"internal/timestamp"}, modules: []string{}, network: true},
-	// those who hold the log to what it once said, and the way to them
-	{name: "internal/witness", may: []string{"internal/durable", "internal/ledger/check"}, modules: []string{"golang.org/x/mod", "filippo.io/mldsa"}, network: true},
 	// the keys of people, who sign what they do
-	{name: "internal/actor", may: []string{"", "internal/ledger/check"}, modules: []string{"golang.org/x/crypto/ssh", "golang.org/x/mod/sumdb/note"}},
+	{name: "internal/actor", may: []string{""}, modules: []string{"golang.org/x/crypto/ssh", "golang.org/x/mod/sumdb/note"}},
 	// what another program says about the same evidence
 	{name: "internal/oracle", may: []string{""}, modules: []string{}},
 	// 6: who may do what
@@ -73,18 +71,13 @@ var law = []room{
 	// 7: where it all meets
 	{name: "internal/scan", may: []string{"", "internal/durable", "internal/evidence", "internal/digest", "internal/pdq", "internal/picture", "internal/video", "internal/hashset", "internal/ledger", "internal/catalog", "internal/authority"}, needsGrant: true},
 	{name: "internal/lab", may: []string{"", "internal/durable", "internal/hashset", "internal/thumb", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority"}},
-	// 8: what others are handed, and can check
-	{name: "internal/disclosure", may: []string{"", "internal/durable", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority"}, modules: []string{}, needsGrant: true},
-	{name: "internal/report", may: []string{""}, modules: []string{"codeberg.org/go-pdf/fpdf"}},
-	// whether this build does what it must, by answers that are known
-	{name: "internal/validation", may: []string{"", "internal/evidence", "internal/digest", "internal/pdq", "internal/picture", "internal/vpdq", "internal/hashset", "internal/ledger", "internal/ledger/check"}},
 	{name: "internal/demo", may: []string{""}},
 
 	// what other programs call
 	{name: "match", may: []string{"", "internal/digest", "internal/picture", "internal/video", "internal/confine", "internal/hashset"}},
-	{name: "verify", may: []string{"internal/ledger/check", "internal/timestamp"}, modules: []string{}},
-	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/witness", "internal/actor", "internal/disclosure", "internal/report", "internal/validation", "match", "verify"}, network: true},
-	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog", "internal/ledger/check", "verify"}},
+	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
+	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/actor", "match", "verify"}, network: true},
+	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
 }
 
 var ledgerModules = []string{"github.com/transparency-dev/", "golang.org/x/mod/sumdb", "golang.org/x/sys", "filippo.io/mldsa"}
