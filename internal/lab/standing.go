@@ -18,7 +18,12 @@ var (
 // Policy is what a lab demands of itself. It is the detail of a policy-change
 // event; the newest one stands. The zero value demands nothing.
 type Policy struct {
-	Signatures bool `json:"signatures"` // nothing is recorded that its actor has not signed
+	Signatures      bool     `json:"signatures"`                 // nothing is recorded that its actor has not signed
+	SecondRoot      bool     `json:"second_root,omitempty"`      // every seal carries a root under SHA-512 too
+	Validated       bool     `json:"validated,omitempty"`        // nothing is scanned by a build that has not been validated here
+	Witnesses       string   `json:"witnesses,omitempty"`        // witness, group and quorum lines of C2SP tlog-policy, with addresses
+	TimeAuthorities []string `json:"time_authorities,omitempty"` // addresses, RFC 3161
+	TimeRoots       string   `json:"time_roots,omitempty"`       // certificates that time-stamps must lead to, PEM
 }
 
 // Enrolled is a person's key that the log vouches for.
