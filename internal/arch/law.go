@@ -70,7 +70,7 @@ var law = []room{
 	{name: "internal/authority", may: []string{""}},
 	// 7: where it all meets
 	{name: "internal/scan", may: []string{"", "internal/durable", "internal/evidence", "internal/digest", "internal/pdq", "internal/picture", "internal/video", "internal/hashset", "internal/ledger", "internal/catalog", "internal/authority"}, needsGrant: true},
-	{name: "internal/lab", may: []string{"", "internal/durable", "internal/hashset", "internal/thumb", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority"}},
+	{name: "internal/lab", may: []string{"", "internal/durable", "internal/hashset", "internal/thumb", "internal/ledger", "internal/ledger/check", "internal/timestamp", "internal/catalog", "internal/authority"}},
 	{name: "internal/demo", may: []string{""}},
 
 	// what other programs call

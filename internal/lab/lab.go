@@ -12,6 +12,7 @@
 //	lab.toml                     agency, country, format
 //	keys/                        the lab's secrets
 //	ledger/agency/               the agency log
+//	ledger/agency/heads/         its signed heads that others vouch for
 //	ledger/exhibits/LABEL/N/     the ledger of scan N: records, matches-RUN
 //	sets/NAME/                   compiled hash sets
 //	catalog.sqlite               derived from the ledgers; may be deleted
@@ -26,6 +27,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -85,6 +87,8 @@ type Lab struct {
 
 	signer   Signer // nil when nobody signs
 	standing *Standing
+
+	headsLock sync.Mutex // see Heads
 }
 
 // Locate finds the lab: the named folder, or the nearest one upwards from the
