@@ -62,6 +62,7 @@ var law = []room{
 	// when it was: time-stamps that others made, and how they are got
 	{name: "internal/timestamp", modules: []string{}},
 	{name: "internal/timestamp/client", may: []string{"internal/timestamp"}, modules: []string{}, network: true},
+	{name: "internal/timestamp/authority", may: []string{"internal/timestamp"}, modules: []string{}},
 	// the keys of people, who sign what they do
 	{name: "internal/actor", may: []string{""}, modules: []string{"golang.org/x/crypto/ssh", "golang.org/x/mod/sumdb/note"}},
 	// what another program says about the same evidence
@@ -76,7 +77,7 @@ var law = []room{
 	// what other programs call
 	{name: "match", may: []string{"", "internal/digest", "internal/picture", "internal/video", "internal/confine", "internal/hashset"}},
 	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
-	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/actor", "match", "verify"}, network: true},
+	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/actor", "match", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
 }
 

@@ -13,11 +13,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"sync"
 	"time"
 
 	"tutela/internal/timestamp"
@@ -100,20 +100,26 @@ func (a *Authority) believe(response, message []byte) (timestamp.Stamp, error) {
 	return claim.Stamp, nil
 }
 
-// StampAll asks several authorities, one after another. It returns an answer of
-// each that gave one, and what went wrong with the others.
-func StampAll(ctx context.Context, all []Authority, message []byte) ([]Answer, error) {
-	var answers []Answer
-	var errs []error
+// Outcome is what became of one question.
+type Outcome struct {
+	URL    string // of the authority
+	Answer        // zero if Err is not nil
+	Err    error
+}
+
+// StampAll asks several authorities, side by side, and returns what became of each,
+// in their order. It takes as long as the slowest, 30 seconds at most.
+func StampAll(ctx context.Context, all []Authority, message []byte) []Outcome {
+	outcomes := make([]Outcome, len(all))
+	var asked sync.WaitGroup
 	for i := range all {
-		a, err := all[i].Stamp(ctx, message)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		answers = append(answers, a)
+		asked.Go(func() {
+			answer, err := all[i].Stamp(ctx, message)
+			outcomes[i] = Outcome{all[i].URL, answer, err}
+		})
 	}
-	return answers, errors.Join(errs...)
+	asked.Wait()
+	return outcomes
 }
 
 // send does one exchange; wantType "" takes any type of answer.
