@@ -195,6 +195,19 @@ func KeyID(vkey string) string {
 	return id
 }
 
+// KeyBytes is the last part of a vkey of C2SP signed-note: the algorithm and the
+// public key in base64; "" if it has none.
+func KeyBytes(vkey string) string {
+	_, rest, _ := strings.Cut(vkey, "+")
+	_, key, _ := strings.Cut(rest, "+")
+	return key
+}
+
+// KeyWithdrawal is the detail of a key-withdraw event.
+type KeyWithdrawal struct {
+	Reason string `json:"reason"`
+}
+
 // The names of facts. They must never change.
 const (
 	FactRecords       = "records"         // of a seal or interim: leaves and root of the record tree, SHA-256

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tutela/internal/actor"
 	"tutela/internal/lab"
 	"tutela/internal/term"
 )
@@ -23,14 +25,20 @@ type app struct {
 	json   bool
 	folder string
 	actor  string
+	key    string       // file of the key that whoever acts signs with; "" if none was named
+	agent  bool         // the key is in an ssh-agent
+	signs  actor.Signer // that key, once it was asked for: see signer
 	status *term.Status
 }
 
 func newApp(ctx context.Context, c *commands, out, errs io.Writer) *app {
-	return &app{ctx: ctx, out: out, errs: errs, json: c.JSON, folder: c.Lab, actor: actor(c.Actor), status: term.NewStatus(os.Stderr)}
+	return &app{
+		ctx: ctx, out: out, errs: errs, json: c.JSON, folder: c.Lab, actor: whoActs(c.Actor), key: c.Key, agent: c.Agent,
+		status: term.NewStatus(os.Stderr),
+	}
 }
 
-func actor(named string) string {
+func whoActs(named string) string {
 	if named != "" {
 		return named
 	}
@@ -43,8 +51,26 @@ func actor(named string) string {
 // read opens the lab for looking; the lab may be in use meanwhile.
 func (a *app) read() (*lab.Lab, error) { return a.open(lab.Read) }
 
-// write opens the lab for changing it; one process at a time.
-func (a *app) write() (*lab.Lab, error) { return a.open(lab.Write) }
+// write opens the lab for changing it; one process at a time. What is recorded is
+// signed by the key that was named, and there must be one where the lab demands
+// signatures.
+func (a *app) write() (*lab.Lab, error) {
+	if _, err := lab.Locate(a.folder); err != nil {
+		return nil, err
+	}
+	s, err := a.signer() // may ask a person: before anything is locked
+	if err != nil {
+		return nil, err
+	}
+	l, err := a.open(lab.Write)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.signWith(l, s); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
 
 func (a *app) open(mode lab.Mode) (*lab.Lab, error) {
 	dir, err := lab.Locate(a.folder)

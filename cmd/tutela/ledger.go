@@ -114,8 +114,9 @@ func eventLine(e catalog.Entry) any {
 		Exhibit   string          `json:"exhibit"`
 		Authority string          `json:"authority"`
 		Detail    json.RawMessage `json:"detail"`
+		Signer    string          `json:"signer,omitempty"`
 		Misfit    string          `json:"misfit,omitempty"`
-	}{"event", e.Index, string(e.Kind), stamp(e.Time), e.Actor, e.Case, e.Exhibit, e.Authority, detailOf(e.Event), e.Misfit}
+	}{"event", e.Index, string(e.Kind), stamp(e.Time), e.Actor, e.Case, e.Exhibit, e.Authority, detailOf(e.Event), e.Signer, e.Misfit}
 }
 
 // detailOf is an event's detail, which is JSON unless a newer version wrote it.

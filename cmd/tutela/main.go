@@ -20,6 +20,7 @@ import (
 	"github.com/alecthomas/kong"
 	"k8s.io/klog/v2"
 
+	"tutela/internal/actor"
 	"tutela/internal/authority"
 	"tutela/internal/catalog"
 	"tutela/internal/confine"
@@ -48,12 +49,15 @@ type commands struct {
 	Lab     string           `help:"The lab's folder. Default: the nearest folder upwards that holds lab.toml." placeholder:"DIR" env:"TUTELA_LAB"`
 	JSON    bool             `name:"json" help:"Print JSON lines."`
 	Actor   string           `help:"Who acts, as the ledger shall say. Default: the user of this machine." placeholder:"NAME" env:"TUTELA_ACTOR"`
+	Key     string           `help:"The key that whoever acts signs with: a private key file of OpenSSH (Ed25519), or FILE.pub for one that ssh-agent holds." placeholder:"FILE" env:"TUTELA_KEY"`
+	Agent   bool             `help:"Sign with the Ed25519 key that ssh-agent holds." env:"TUTELA_AGENT"`
 	Version kong.VersionFlag `help:"Print the version."`
 
 	Init      initCommand      `cmd:"" help:"Make a lab: keys, ledger, catalogue."`
 	Demo      demoCommand      `cmd:"" help:"Draw synthetic evidence and take it the whole way."`
 	Hash      hashCommand      `cmd:"" help:"Digests and perceptual hashes of files; needs no lab."`
 	Case      caseCommand      `cmd:"" help:"Investigations: open, list, show, close."`
+	People    actorCommand     `cmd:"" name:"actor" help:"Keys of people: enrol, list, show, withdraw."`
 	Authority authorityCommand `cmd:"" help:"Warrants and orders: add, list, show, revoke."`
 	Exhibit   exhibitCommand   `cmd:"" help:"Seized things: add, list, show, transfer, verify."`
 	Set       setCommand       `cmd:"" help:"Hash sets: import, list, show, lookup, export, remove."`
@@ -171,11 +175,18 @@ func report(errs io.Writer, err error) int {
 func classify(err error) (code int, hint string) {
 	var h *hinted
 	var refusal *authority.Refusal
+	var badKey *actor.Refusal
 	switch {
 	case errors.As(err, &h):
 		return h.code, h.hint
 	case errors.As(err, &refusal):
 		return exitNotPermitted, refusal.Hint
+	case errors.As(err, &badKey):
+		return exitFailed, badKey.Hint
+	case errors.Is(err, lab.ErrUnsigned):
+		return exitNotPermitted, "name your key: --key FILE, or --agent; which keys are enrolled: tutela actor list"
+	case errors.Is(err, lab.ErrNotEnrolled):
+		return exitNotPermitted, "tutela actor list shows whose keys are enrolled; to enrol one: tutela actor enrol NAME --key-file FILE.pub"
 	case errors.Is(err, lab.ErrNoLab):
 		return exitNoLab, "tutela init DIR --agency NAME --country CC"
 	case errors.Is(err, lab.ErrNoCatalog):

@@ -140,5 +140,5 @@ func ed25519Of(k *agent.Key) (ed25519.PublicKey, error) {
 			return public, nil
 		}
 	}
-	return nil, refuse(kindHint, "key %q of the agent: %w but %s", k.Comment, ErrKind, fmt.Sprintf("%.60q", parsed.Type()))
+	return nil, refuse(kindHint, "key %q: %w but %s", k.Comment, ErrKind, fmt.Sprintf("%.60q", parsed.Type()))
 }

@@ -54,8 +54,7 @@ func (l *Lab) SignWith(ctx context.Context, s Signer) error {
 	if err != nil {
 		return err
 	}
-	key, ok := standing.Keys[s.KeyID()]
-	if !ok || key.VKey != s.VerifierKey() || key.Actor != l.actor {
+	if !standing.stands(s, l.actor) {
 		return fmt.Errorf("%w: %s for %s", ErrNotEnrolled, s.KeyID(), l.actor)
 	}
 	l.signer = s
@@ -99,22 +98,31 @@ func (s *Standing) take(index uint64, ev tutela.Event) error {
 	return nil
 }
 
+// stands reports whether a key is enrolled for a person.
+func (s *Standing) stands(signer Signer, actor string) bool {
+	key, ok := s.Keys[signer.KeyID()]
+	return ok && key.VKey == signer.VerifierKey() && key.Actor == actor
+}
+
 // sign puts the actor's signature on an event that the actor caused.
 func (l *Lab) sign(ctx context.Context, ev *tutela.Event) error {
 	if ev.Signer != "" {
 		return nil // by another key than the actor's, as recovery is
 	}
+	standing, err := l.Standing(ctx)
+	if err != nil {
+		return err
+	}
 	if l.signer != nil && ev.Actor == l.actor {
+		if !standing.stands(l.signer, l.actor) { // it may have been withdrawn meanwhile
+			return fmt.Errorf("%s event: %w: %s for %s", ev.Kind, ErrNotEnrolled, l.signer.KeyID(), l.actor)
+		}
 		signature, err := l.signer.Sign(ledger.EventMessage(ev))
 		if err != nil {
 			return fmt.Errorf("sign the %s event: %w", ev.Kind, err)
 		}
 		ev.Signer, ev.Signature = l.signer.KeyID(), signature
 		return nil
-	}
-	standing, err := l.Standing(ctx)
-	if err != nil {
-		return err
 	}
 	if standing.Policy.Signatures {
 		return fmt.Errorf("%s event: %w", ev.Kind, ErrUnsigned)
