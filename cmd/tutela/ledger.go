@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -161,8 +162,9 @@ func (c *ledgerVerify) Run(a *app) error {
 		Records  uint64   `json:"records"`
 		Entries  uint64   `json:"log_entries"`
 		Erased   uint64   `json:"erased"`
+		Second   int      `json:"second_roots"`
 		Problems []string `json:"problems"`
-	}{"verdict", len(verdict.Problems) == 0, verdict.Exhibits, verdict.Records, verdict.Entries, verdict.Erased, append([]string{}, verdict.Problems...)}
+	}{"verdict", len(verdict.Problems) == 0, verdict.Exhibits, verdict.Records, verdict.Entries, verdict.Erased, verdict.Second, append([]string{}, verdict.Problems...)}
 	err = a.print(line, func(w io.Writer) { printVerdict(w, verdict) })
 	if err == nil && len(verdict.Problems) > 0 {
 		return errIntegrity
@@ -179,7 +181,7 @@ func printVerdict(w io.Writer, v lab.Verdict) {
 		verb = "examined"
 	}
 	fmt.Fprintf(w, "%s %s: %s, %s, %s of the agency log.%s\n",
-		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, count(v.Exhibits, "exhibit"), count(v.Records, "record"), count(v.Entries, "entry"), erasedLeaves(v.Erased))
+		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, count(v.Exhibits, "exhibit"), count(v.Records, "record"), count(v.Entries, "entry"), erasedLeaves(v.Erased)+secondRoots(v.Second))
 }
 
 func erasedLeaves(n uint64) string {
@@ -190,6 +192,13 @@ func erasedLeaves(n uint64) string {
 		return " 1 leaf was erased."
 	}
 	return fmt.Sprintf(" %s leaves were erased.", term.Count(n))
+}
+
+func secondRoots(trees int) string {
+	if trees == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %s under SHA-512 too.", count(trees, "tree"))
 }
 
 type ledgerProve struct {
@@ -237,7 +246,7 @@ func sealedScan(a *app, l *lab.Lab, exhibit string, number int) (*catalog.Scan, 
 }
 
 func proofLine(p *lab.Proof) any {
-	return struct {
+	line := struct {
 		Type      string   `json:"message_type"`
 		Exhibit   string   `json:"exhibit"`
 		Scan      int      `json:"scan"`
@@ -253,9 +262,19 @@ func proofLine(p *lab.Proof) any {
 		LogSalt   string   `json:"log_salt"`
 		LogBody   string   `json:"log_body"`
 		LogKeys   []string `json:"log_keys"`
-	}{"proof", p.Scan.Exhibit, p.Scan.Number, p.Leaf, p.Record.DisplayPath(), p.Opening.Salt.String(), base64.StdEncoding.EncodeToString(p.Opening.Body),
-		hashes(p.Inclusion), p.Size, p.Root.String(), p.Scan.LogIndex, string(p.Seal.Text()), p.Seal.Opening.Salt.String(),
-		base64.StdEncoding.EncodeToString(p.Seal.Opening.Body), p.LogKeys}
+		Second    []string `json:"inclusion_sha512,omitempty"`
+		Root512   string   `json:"root_sha512,omitempty"`
+	}{Type: "proof", Exhibit: p.Scan.Exhibit, Scan: p.Scan.Number, Leaf: p.Leaf, Path: p.Record.DisplayPath(),
+		Salt: p.Opening.Salt.String(), Record: base64.StdEncoding.EncodeToString(p.Opening.Body), Inclusion: hashes(p.Inclusion),
+		Size: p.Size, Root: p.Root.String(), LogIndex: p.Scan.LogIndex, LogProof: string(p.Seal.Text()),
+		LogSalt: p.Seal.Opening.Salt.String(), LogBody: base64.StdEncoding.EncodeToString(p.Seal.Opening.Body), LogKeys: p.LogKeys}
+	if p.Second != nil {
+		line.Root512 = hex.EncodeToString(p.Second.Root[:])
+		for _, h := range p.Second.Inclusion {
+			line.Second = append(line.Second, hex.EncodeToString(h[:]))
+		}
+	}
+	return line
 }
 
 func hashes(path []check.Hash) []string {
@@ -273,6 +292,9 @@ func printProof(w io.Writer, p *lab.Proof) {
 	}
 	fmt.Fprintf(w, "  leaf      %s, from the record and its salt\n", p.Opening.Leaf())
 	fmt.Fprintf(w, "  root      %s, over %s leaves, by %d hashes beside the way\n", p.Root, term.Count(p.Size), len(p.Inclusion))
+	if p.Second != nil {
+		fmt.Fprintf(w, "  root      %x, over the same under SHA-512\n", p.Second.Root)
+	}
 	fmt.Fprintf(w, "  seal      entry %d of the agency log names that root\n", p.Scan.LogIndex)
 	fmt.Fprintf(w, "  head      the log of %s entries is signed by %d keys\n", term.Count(p.Head.Size), len(p.LogKeys))
 	fmt.Fprintln(w, "Every step was checked. With --json the proof is printed for somebody else to check.")

@@ -140,6 +140,19 @@ func TestLostCatalogIsMadeAgain(t *testing.T) {
 // scanOfOne writes a sealed scan with one record.
 func scanOfOne(t *testing.T, l *Lab) catalog.ScanID {
 	t.Helper()
+	id := begunScan(t, l)
+	tree, err := l.ReadRecords(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	record(t, l, tutela.EventSeal, "A", tutela.Seal{Exhibit: "A", Number: 1, Root: tutela.SHA256(tree.Root()), Records: 1})
+	return id
+}
+
+// begunScan writes a scan with one record and no seal.
+func begunScan(t *testing.T, l *Lab) catalog.ScanID {
+	t.Helper()
 	record(t, l, tutela.EventCaseOpen, "", tutela.Case{Number: "1", Status: tutela.CaseOpen})
 	if err := l.AddExhibitSeed("A"); err != nil {
 		t.Fatal(err)
@@ -156,11 +169,6 @@ func scanOfOne(t *testing.T, l *Lab) catalog.ScanID {
 	if err := errors.Join(tree.Append(ledger.AppendRecord(nil, &r)), tree.Commit(nil)); err != nil {
 		t.Fatal(err)
 	}
-	root, err := tree.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	record(t, l, tutela.EventSeal, "A", tutela.Seal{Exhibit: "A", Number: 1, Root: tutela.SHA256(root), Records: 1})
 	return id
 }
 

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type Verdict struct {
 	Records  uint64 // leaves of record trees that were recomputed
 	Entries  uint64 // of the agency log
 	Erased   uint64 // leaves of records and match runs that an erase event tells of
+	Second   int    // trees that have a root under SHA-512 too, which was made again
 	Problems []string
 }
 
@@ -56,18 +58,19 @@ type told struct {
 	starts   []catalog.ScanID               // that were begun
 	seals    map[catalog.ScanID]tutela.Seal // of those that were sealed
 	runs     map[catalog.ScanID][]tutela.MatchRun
-	erased   map[erasedTree][]uint64 // leaves
+	erased   map[treeID][]uint64      // leaves
+	facts    map[treeID][]tutela.Fact // by which seals and renewals name the tree
 }
 
-// erasedTree is a tree of which leaves were erased: the records of a scan where
-// run is 0, else one of its match runs.
-type erasedTree struct {
+// treeID names a tree: the records of a scan where run is 0, else one of its
+// match runs.
+type treeID struct {
 	catalog.ScanID
 	run int
 }
 
 func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told, error) {
-	t := told{seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}, erased: map[erasedTree][]uint64{}}
+	t := told{seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}, erased: map[treeID][]uint64{}, facts: map[treeID][]tutela.Fact{}}
 	for entry, err := range log.Events(ctx, 0) {
 		if ctx.Err() != nil {
 			return t, context.Cause(ctx)
@@ -99,7 +102,9 @@ func (t *told) take(ev tutela.Event) error {
 		if err := tutela.DecodeDetail(ev.Detail, &seal); err != nil {
 			return err
 		}
-		t.seals[catalog.ScanID{Exhibit: seal.Exhibit, Number: seal.Number}] = seal
+		id := catalog.ScanID{Exhibit: seal.Exhibit, Number: seal.Number}
+		t.seals[id] = seal
+		t.takeFacts(treeID{ScanID: id}, tutela.FactRecords, ev.Facts)
 	case tutela.EventMatchRun:
 		var run tutela.MatchRun
 		if err := tutela.DecodeDetail(ev.Detail, &run); err != nil {
@@ -107,6 +112,7 @@ func (t *told) take(ev tutela.Event) error {
 		}
 		id := catalog.ScanID{Exhibit: run.Exhibit, Number: run.Number}
 		t.runs[id] = append(t.runs[id], run)
+		t.takeFacts(treeID{id, run.Run}, tutela.FactMatches, ev.Facts)
 	case tutela.EventErase:
 		var e tutela.Erase
 		if err := tutela.DecodeDetail(ev.Detail, &e); err != nil {
@@ -117,9 +123,19 @@ func (t *told) take(ev tutela.Event) error {
 	return nil
 }
 
+// takeFacts keeps what an event says of a tree under a fact's name and under that
+// of its second root.
+func (t *told) takeFacts(tree treeID, name string, facts []tutela.Fact) {
+	for _, f := range facts {
+		if f.Name == name || f.Name == secondName(name) {
+			t.facts[tree] = append(t.facts[tree], f)
+		}
+	}
+}
+
 func (t *told) takeErased(e tutela.Erase) {
 	for _, s := range e.Scans {
-		tree := erasedTree{ScanID: catalog.ScanID{Exhibit: e.Exhibit, Number: s.Number}}
+		tree := treeID{ScanID: catalog.ScanID{Exhibit: e.Exhibit, Number: s.Number}}
 		t.erased[tree] = union(t.erased[tree], s.Leaves)
 		for _, r := range s.Runs {
 			tree.run = r.Run
@@ -154,7 +170,8 @@ func (l *Lab) verifyScan(ctx context.Context, id catalog.ScanID, t told, v *Verd
 	if !sealed && errors.Is(err, fs.ErrNotExist) {
 		return nil // begun, and stopped before the first record
 	}
-	want := claim{name: id.String(), sealed: sealed, size: seal.Records, root: seal.Root, erased: t.erased[erasedTree{ScanID: id}]}
+	tree := treeID{ScanID: id}
+	want := claim{name: id.String(), sealed: sealed, size: seal.Records, root: seal.Root, erased: t.erased[tree], facts: t.facts[tree]}
 	n, err := v.verifyTree(ctx, records, err, want)
 	v.Records += n
 	if err != nil {
@@ -162,7 +179,8 @@ func (l *Lab) verifyScan(ctx context.Context, id catalog.ScanID, t told, v *Verd
 	}
 	for _, run := range t.runs[id] {
 		matches, err := l.ReadMatches(id, run.Run)
-		want := claim{name: fmt.Sprintf("%s match run %d", id, run.Run), sealed: true, size: run.Matches, root: run.Root, erased: t.erased[erasedTree{id, run.Run}]}
+		tree := treeID{id, run.Run}
+		want := claim{name: fmt.Sprintf("%s match run %d", id, run.Run), sealed: true, size: run.Matches, root: run.Root, erased: t.erased[tree], facts: t.facts[tree]}
 		if _, err := v.verifyTree(ctx, matches, err, want); err != nil {
 			return err
 		}
@@ -177,6 +195,7 @@ type claim struct {
 	size   uint64
 	root   tutela.SHA256
 	erased []uint64 // leaves, ascending
+	facts  []tutela.Fact
 }
 
 // verifyTree recomputes a tree and holds it against what the log says. It returns
@@ -203,7 +222,43 @@ func (v *Verdict) verifyTree(ctx context.Context, tree *ledger.Reader, opened er
 		v.problem("%s: root %s, the seal says %s", want.name, tree.Root(), want.root)
 	}
 	v.compareErased(want, tree.Erased())
-	return tree.Size(), nil
+	return tree.Size(), v.compareFacts(ctx, tree, want)
+}
+
+// compareFacts holds every root by which an event names the tree against the tree.
+// The second one is made once and only where it is told.
+func (v *Verdict) compareFacts(ctx context.Context, tree *ledger.Reader, want claim) error {
+	roots := map[string][]byte{}
+	for _, f := range want.facts {
+		root, made := roots[f.Name]
+		if !made {
+			var err error
+			if root, err = rootUnder(ctx, f.Name, tree); errors.Is(err, ledger.ErrDamaged) {
+				v.problem("%s: %v", want.name, err)
+				return nil
+			} else if err != nil {
+				return err
+			}
+			roots[f.Name] = root
+		}
+		if f.Number != tree.Size() || !bytes.Equal(f.Value, root) {
+			v.problem("%s: %s is %x over %d leaves, an event says %x over %d", want.name, f.Name, root, tree.Size(), f.Value, f.Number)
+		}
+	}
+	if len(roots) > 1 {
+		v.Second++
+	}
+	return nil
+}
+
+// rootUnder is the root of a tree that a fact of that name is about.
+func rootUnder(ctx context.Context, name string, tree *ledger.Reader) ([]byte, error) {
+	if !isSecond(name) {
+		root := tree.Root()
+		return root[:], nil
+	}
+	root, err := tree.SecondRoot(ctx)
+	return root[:], err
 }
 
 // compareErased holds the leaves that nobody can open any more against those that
@@ -234,9 +289,16 @@ type Proof struct {
 	Inclusion []check.Hash
 	Size      uint64 // leaves under Root
 	Root      check.Hash
+	Second    *SecondProof // nil where the event names no second root
 	Seal      ledger.Proof // of the event that names Root
 	Head      check.Checkpoint
 	LogKeys   []string
+}
+
+// SecondProof shows the same under SHA-512.
+type SecondProof struct {
+	Inclusion []ledger.Hash512
+	Root      ledger.Hash512
 }
 
 // Prove makes the proof of one record and checks every step of it. An error
@@ -246,8 +308,12 @@ func (l *Lab) Prove(ctx context.Context, scan catalog.Scan, leaf uint64) (*Proof
 	if err := l.proveRecord(p); err != nil {
 		return nil, fmt.Errorf("prove leaf %d of %s: %w", leaf, scan.ScanID, err)
 	}
-	if err := l.proveSeal(ctx, p); err != nil {
+	sealed, err := l.proveSeal(ctx, p)
+	if err != nil {
 		return nil, fmt.Errorf("prove the seal of %s: %w", scan.ScanID, err)
+	}
+	if err := l.proveSecond(ctx, p, sealed.Fact(tutela.FactRecords512)); err != nil {
+		return nil, fmt.Errorf("prove leaf %d of %s under the second root: %w", leaf, scan.ScanID, err)
 	}
 	return p, nil
 }
@@ -274,31 +340,57 @@ func (l *Lab) proveRecord(p *Proof) (err error) {
 	return nil
 }
 
-func (l *Lab) proveSeal(ctx context.Context, p *Proof) error {
+// proveSeal proves the event that seals the scan, and returns it.
+func (l *Lab) proveSeal(ctx context.Context, p *Proof) (*tutela.Event, error) {
 	log, err := l.ReadLog()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if p.Seal, err = log.Prove(ctx, p.Scan.LogIndex); err != nil {
-		return err
+		return nil, err
 	}
 	keys, err := check.ParseLogKeys(p.LogKeys...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if p.Head, err = p.Seal.VerifyEvent(p.Seal.Opening, keys); err != nil {
-		return fmt.Errorf("%w: %w", ErrIntegrity, err)
+		return nil, fmt.Errorf("%w: %w", ErrIntegrity, err)
 	}
 	event, err := ledger.DecodeEvent(p.Seal.Opening.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var seal tutela.Seal
 	if err := tutela.DecodeDetail(event.Detail, &seal); err != nil {
-		return err
+		return nil, err
 	}
 	if seal.Root != tutela.SHA256(p.Root) || seal.Records != p.Size {
-		return fmt.Errorf("%w: entry %d of the agency log does not name this root", ErrIntegrity, p.Scan.LogIndex)
+		return nil, fmt.Errorf("%w: entry %d of the agency log does not name this root", ErrIntegrity, p.Scan.LogIndex)
 	}
+	return event, nil
+}
+
+// proveSecond proves the record under the second root that the seal names, if it
+// names one. It reads all records of the scan.
+func (l *Lab) proveSecond(ctx context.Context, p *Proof, named tutela.Fact) error {
+	if named.Name == "" {
+		return nil
+	}
+	tree, err := l.ReadRecords(p.Scan.ScanID)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	second := new(SecondProof)
+	if second.Inclusion, second.Root, err = tree.Prove512(ctx, p.Leaf); err != nil {
+		return err
+	}
+	if named.Number != p.Size || !bytes.Equal(named.Value, second.Root[:]) {
+		return fmt.Errorf("%w: the seal names the second root %x over %d leaves, it is %x over %d", ErrIntegrity, named.Value, named.Number, second.Root, p.Size)
+	}
+	if err := ledger.VerifyInclusion512(second.Root, p.Size, p.Leaf, p.Opening, second.Inclusion); err != nil {
+		return fmt.Errorf("%w: %w", ErrIntegrity, err)
+	}
+	p.Second = second
 	return nil
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha512"
 	"errors"
@@ -92,6 +93,66 @@ func (r *Reader) ProveMany512(ctx context.Context, indices []uint64) (proof []Ha
 		return nil, root, fmt.Errorf("prove %d leaves: %w", len(indices), err)
 	}
 	return proof, whole.root(), nil
+}
+
+// Prove512 is [Reader.Prove] in the second tree: the path of leaf i, the sibling
+// first, and the root it leads to. It costs what [Reader.SecondRoot] does.
+func (r *Reader) Prove512(ctx context.Context, i uint64) (path []Hash512, root Hash512, err error) {
+	proof, root, err := r.ProveMany512(ctx, []uint64{i})
+	if err != nil {
+		return nil, root, err
+	}
+	return siblings(proof, i, 0, r.Size()), root, nil
+}
+
+// siblings puts the proof of leaf i alone, which goes from left to right, in the
+// order of a path, which goes upwards.
+func siblings[H any](proof []H, i, from, to uint64) []H {
+	if to-from == 1 {
+		return nil
+	}
+	mid, last := splitAt(from, to), len(proof)-1
+	if i < mid {
+		return append(siblings(proof[:last], i, from, mid), proof[last])
+	}
+	return append(siblings(proof[1:], i, mid, to), proof[0])
+}
+
+// VerifyInclusion512 is [check.VerifyInclusion] in the second tree, of the leaf
+// that an opening makes.
+func VerifyInclusion512(root Hash512, size, index uint64, o check.Opening, path []Hash512) error {
+	if index >= size {
+		return fmt.Errorf("leaf %d of a tree of %d", index, size)
+	}
+	made, rest, err := climb512(saltedLeaf512(o.Salt, o.Body), index, 0, size, path)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 || made != root {
+		return fmt.Errorf("leaf %d does not lead to the second root %x", index, root)
+	}
+	return nil
+}
+
+// climb512 makes the root of the leaves from to to-1 and returns what it has not
+// used of the path.
+func climb512(leaf Hash512, index, from, to uint64, path []Hash512) (root Hash512, rest []Hash512, err error) {
+	if to-from == 1 {
+		return leaf, path, nil
+	}
+	mid := splitAt(from, to)
+	if index < mid {
+		root, rest, err = climb512(leaf, index, from, mid, path)
+	} else {
+		root, rest, err = climb512(leaf, index, mid, to, path)
+	}
+	if err != nil || len(rest) == 0 {
+		return root, nil, cmp.Or(err, errors.New("the path ends too early"))
+	}
+	if index < mid {
+		return node512(root, rest[0]), rest[1:], nil
+	}
+	return node512(rest[0], root), rest[1:], nil
 }
 
 // leaves512 hands out the leaves of the second tree in order.

@@ -55,10 +55,11 @@ func completeRun(ctx context.Context, grant authority.Grant, job Job, records *l
 		Exhibit: job.ID.Exhibit, Number: job.ID.Number, Run: run, Root: tutela.SHA256(tree.Root()), Matches: tree.Size(),
 		Sets: append([]tutela.SetVersion{}, job.Sets.Versions()...), Alerts: s.Alerts, OfInterest: s.OfInterest, KnownGood: s.KnownGood,
 	}
-	ev, err = event(grant, tutela.EventMatchRun, fmt.Sprintf("match-run/%s/%d/%d", job.ID.Exhibit, job.ID.Number, run), detail)
-	ev.Facts = []tutela.Fact{
-		rootOf(tutela.FactMatches, detail.Matches, detail.Root),
-		rootOf(tutela.FactRecords, records.Size(), tutela.SHA256(records.Root())),
+	facts, err := job.Desk.RootFacts(ctx, tutela.FactMatches, tree)
+	if err != nil {
+		return detail, ev, ended(ctx, err)
 	}
+	ev, err = event(grant, tutela.EventMatchRun, fmt.Sprintf("match-run/%s/%d/%d", job.ID.Exhibit, job.ID.Number, run), detail)
+	ev.Facts = append(facts, rootOf(tutela.FactRecords, records.Size(), tutela.SHA256(records.Root())))
 	return detail, ev, err
 }

@@ -43,6 +43,9 @@ type Desk interface {
 	// LastMatchRun is the number of the newest match run that has a tree, 0 if
 	// there is none.
 	LastMatchRun(id catalog.ScanID) (int, error)
+	// RootFacts tells a finished tree by its root, or by its roots where the
+	// lab asks for two: the fact of the name that is given comes first.
+	RootFacts(ctx context.Context, name string, tree *ledger.Reader) ([]tutela.Fact, error)
 	// ShowMatches makes a match run, as far as it was committed and is about
 	// leaves below a number, what a catalogue shows for its scan.
 	ShowMatches(ctx context.Context, store catalog.Store, id catalog.ScanID, run int, below uint64) error
@@ -242,7 +245,9 @@ func (s *scan) seal(ctx context.Context) (Summary, error) {
 	if err != nil {
 		return sum, err
 	}
-	sealed.Facts = []tutela.Fact{rootOf(tutela.FactRecords, reader.Size(), sum.Root)}
+	if sealed.Facts, err = s.job.Desk.RootFacts(ctx, tutela.FactRecords, reader); err != nil {
+		return sum, ended(ctx, err)
+	}
 	run, matched, err := completeRun(ctx, s.grant, s.job, reader, s.run, &s.journal.matches.state)
 	if err != nil {
 		return sum, err

@@ -238,6 +238,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 	whole := newBench(t)
 	whole.allow("W", time.Hour)
 	whole.importSet("known", tutela.Alert, digestsOf("inner 2 7", "inner 4 39", "outer 1 3")...)
+	whole.record(tutela.EventPolicyChange, tutela.Event{}, lab.Policy{SecondRoot: true})
 	dir := home(t)
 	torn := whole.copied()
 	want, err := whole.run(t.Context(), surveyed(t, dir), nil)
@@ -274,6 +275,30 @@ func TestInterruptedAnywhere(t *testing.T) {
 		t.Errorf("the catalogues differ: %d and %d locations", len(a), len(b))
 	}
 	torn.verified()
+	for _, name := range []string{tutela.FactRecords512, tutela.FactMatches512} {
+		a, b := torn.fact(name), whole.fact(name)
+		if len(a.Value) != 64 || a.Number == 0 || !bytes.Equal(a.Value, b.Value) {
+			t.Errorf("after %d stops %s is %x over %d, without %x", stops, name, a.Value, a.Number, b.Value)
+		}
+	}
+}
+
+// fact is the only fact of a name in the log.
+func (b *bench) fact(name string) (found tutela.Fact) {
+	b.t.Helper()
+	log, err := b.lab.ReadLog()
+	check(b.t, err)
+	for entry, err := range log.Events(b.t.Context(), 0) {
+		check(b.t, err)
+		f := entry.Event.Fact(name)
+		if f.Name != "" && found.Name != "" {
+			b.t.Errorf("%s stands in two events", name)
+		}
+		if f.Name != "" {
+			found = f
+		}
+	}
+	return found
 }
 
 // pulled is evidence that calls pull when so many contents have been read.
