@@ -112,6 +112,22 @@ type (
 		Differences SHA256 `json:"differences_sha256"` // of the list, each in a line of its own
 	}
 
+	// KnownAnswers is the detail of EventToolValidate where no exhibit is named: how
+	// many questions to which the answers are known a build of this program
+	// answered.
+	KnownAnswers struct {
+		Version    string `json:"version"`
+		Revision   string `json:"revision"` // of the sources; "" where unknown
+		Modified   bool   `json:"modified"` // the sources differed from it
+		Go         string `json:"go"`
+		Platform   string `json:"platform"`   // "linux/amd64"
+		Executable SHA256 `json:"executable"` // of the file that ran
+		Corpus     SHA256 `json:"corpus"`     // of questions and answers
+		Passed     int    `json:"passed"`
+		Failed     int    `json:"failed"`
+		Report     SHA256 `json:"report_sha256"`
+	}
+
 	// Revocation is the detail of EventAuthorityRevoke. The authority ends at
 	// the time of the event.
 	Revocation struct {

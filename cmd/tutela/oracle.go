@@ -61,7 +61,7 @@ func (c *ledgerRescan) consult(a *app, l *lab.Lab, s catalog.Scan) error {
 	if err != nil {
 		return err
 	}
-	told := validation(s, kit, result)
+	told := comparison(s, kit, result)
 	about := tutela.Event{Case: s.Case, Exhibit: s.Exhibit, Authority: grant.Reference()}
 	if err := record(a, l, tutela.EventToolValidate, about, told); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (c *ledgerRescan) compare(a *app, l *lab.Lab, s catalog.Scan, kit *oracle.K
 	return kit.Compare(a.ctx, c.Path[0], s.Seal.Volumes, records.Records(0))
 }
 
-func validation(s catalog.Scan, kit *oracle.Kit, r *oracle.Result) tutela.ToolValidate {
+func comparison(s catalog.Scan, kit *oracle.Kit, r *oracle.Result) tutela.ToolValidate {
 	return tutela.ToolValidate{
 		Exhibit: s.Exhibit, Number: s.Number, Root: s.Seal.Root, Tool: version(), Oracle: kit.Version,
 		Records: r.Records, Rows: r.Rows, Agreed: r.Agreed, Contents: r.Contents,

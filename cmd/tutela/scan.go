@@ -141,7 +141,7 @@ func (c *scanCommand) grant(a *app, l *lab.Lab, start tutela.ScanStart, continue
 		req.Event, req.Key = tutela.EventAccess, ""
 		a.say("Continuing scan %d of %s.", start.Number, start.Exhibit)
 	}
-	return authority.NewOffice(l.Catalog, l, nil).Grant(a.ctx, req)
+	return l.Office().Grant(a.ctx, req)
 }
 
 // job is what scanning, rematching and rescanning have in common.
@@ -287,7 +287,7 @@ func grantAccess(a *app, l *lab.Lab, s catalog.Scan, action tutela.Action, refer
 	if err != nil {
 		return granted, err
 	}
-	return authority.NewOffice(l.Catalog, l, nil).Grant(a.ctx, authority.Request{
+	return l.Office().Grant(a.ctx, authority.Request{
 		Actor: a.actor, Action: action, Exhibit: s.Exhibit, Reference: reference, Event: tutela.EventAccess, Detail: detail,
 	})
 }

@@ -80,7 +80,7 @@ func (c *exhibitVerify) grant(a *app, l *lab.Lab) (granted authority.Grant, err 
 	if err != nil {
 		return granted, err
 	}
-	return authority.NewOffice(l.Catalog, l, nil).Grant(a.ctx, authority.Request{
+	return l.Office().Grant(a.ctx, authority.Request{
 		Actor: a.actor, Action: tutela.ActionScan, Exhibit: c.Label, Reference: c.Authority, Event: tutela.EventAccess, Detail: detail,
 	})
 }

@@ -71,13 +71,17 @@ var law = []room{
 	{name: "internal/authority", may: []string{""}},
 	// 7: where it all meets
 	{name: "internal/scan", may: []string{"", "internal/durable", "internal/evidence", "internal/digest", "internal/pdq", "internal/picture", "internal/video", "internal/hashset", "internal/ledger", "internal/catalog", "internal/authority"}, needsGrant: true},
-	{name: "internal/lab", may: []string{"", "internal/durable", "internal/hashset", "internal/thumb", "internal/ledger", "internal/ledger/check", "internal/timestamp", "internal/catalog", "internal/authority"}},
+	// what the program itself is
+	{name: "internal/build", may: []string{""}, modules: []string{}},
+	{name: "internal/lab", may: []string{"", "internal/build", "internal/durable", "internal/hashset", "internal/thumb", "internal/ledger", "internal/ledger/check", "internal/timestamp", "internal/catalog", "internal/authority"}},
+	// whether it still answers what is known
+	{name: "internal/validation", may: []string{"", "internal/build", "internal/confine", "internal/digest", "internal/evidence", "internal/picture", "internal/hashset", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority", "internal/scan", "internal/lab"}},
 	{name: "internal/demo", may: []string{""}},
 
 	// what other programs call
 	{name: "match", may: []string{"", "internal/digest", "internal/picture", "internal/video", "internal/confine", "internal/hashset"}},
 	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
-	{name: "cmd", may: []string{"", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/actor", "match", "verify"}, network: true},
+	{name: "cmd", may: []string{"", "internal/build", "internal/validation", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/actor", "match", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
 }
 

@@ -37,7 +37,13 @@ type Office struct {
 	register Register
 	recorder Recorder
 	now      func() time.Time
+	demand   Demand
 }
+
+// Demand is what must hold beside an authority: it returns a [*Refusal] if the
+// request may not be granted whatever order there is, nil if it may, and any other
+// error if that could not be told.
+type Demand func(ctx context.Context, req Request) error
 
 // NewOffice joins a register and a recorder. now may be nil for the clock of
 // the machine.
@@ -45,7 +51,15 @@ func NewOffice(register Register, recorder Recorder, now func() time.Time) *Offi
 	if now == nil {
 		now = time.Now
 	}
-	return &Office{register, recorder, now}
+	return &Office{register: register, recorder: recorder, now: now}
+}
+
+// Demanding is an office that also makes a demand. It refuses under an authority
+// only; whoever has none is told of that first.
+func (o *Office) Demanding(d Demand) *Office {
+	demanding := *o
+	demanding.demand = d
+	return &demanding
 }
 
 // Request asks for one act.
@@ -127,11 +141,25 @@ func (o *Office) Grant(ctx context.Context, req Request) (Grant, error) {
 	if refusal != nil {
 		return Grant{}, o.refuse(ctx, req, exhibit, refusal)
 	}
+	if err := o.asDemanded(ctx, req, exhibit); err != nil {
+		return Grant{}, err
+	}
 	index, err := o.recorder.Record(ctx, o.event(req, exhibit, chosen.Reference))
 	if err != nil {
 		return Grant{}, fmt.Errorf("write the grant into the ledger: %w", err)
 	}
 	return Grant{authority: chosen, exhibit: exhibit, action: req.Action, actor: req.Actor, logIndex: index, now: o.now}, nil
+}
+
+func (o *Office) asDemanded(ctx context.Context, req Request, exhibit tutela.Exhibit) error {
+	if o.demand == nil {
+		return nil
+	}
+	err := o.demand(ctx, req)
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		return o.refuse(ctx, req, exhibit, refusal)
+	}
+	return err
 }
 
 func (o *Office) event(req Request, exhibit tutela.Exhibit, reference string) tutela.Event {

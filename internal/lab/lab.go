@@ -17,6 +17,7 @@
 //	sets/NAME/                   compiled hash sets
 //	catalog.sqlite               derived from the ledgers; may be deleted
 //	thumbs/                      thumbnails, encrypted; derived from the evidence
+//	validation/                  reports on the program itself
 //	jobs/                        temporary files, encrypted
 //	lock                         held by the process that writes
 package lab

@@ -38,6 +38,8 @@ type Enrolled struct {
 type Standing struct {
 	Policy Policy
 	Keys   map[string]Enrolled // by key ID
+
+	Validations map[tutela.SHA256]Validation // the newest of each executable
 }
 
 // Signer is the key of the person who acts.
@@ -71,7 +73,7 @@ func (l *Lab) Standing(ctx context.Context) (*Standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Standing{Keys: map[string]Enrolled{}}
+	s := &Standing{Keys: map[string]Enrolled{}, Validations: map[tutela.SHA256]Validation{}}
 	for entry, err := range log.Events(ctx, 0) {
 		if err != nil {
 			return nil, fmt.Errorf("read the agency log: %w", err)
@@ -94,6 +96,8 @@ func (s *Standing) take(index uint64, ev tutela.Event) error {
 		s.Keys[tutela.KeyID(vkey)] = Enrolled{Actor: ev.Text(tutela.FactActor), VKey: vkey, Index: index}
 	case tutela.EventKeyWithdraw:
 		delete(s.Keys, tutela.KeyID(ev.Text(tutela.FactActorKey)))
+	case tutela.EventToolValidate:
+		return s.takeValidation(index, ev)
 	}
 	return nil
 }
