@@ -86,10 +86,12 @@ type Lab struct {
 	lock  *durable.FileLock
 	actor string
 
-	signer   Signer // nil when nobody signs
-	standing *Standing
+	signer   Signer    // nil when nobody signs
+	standing *Standing // guarded by standingLock
 
-	headsLock sync.Mutex // see Heads
+	recording    sync.Mutex // events reach log and catalogue in one order
+	standingLock sync.Mutex
+	headsLock    sync.Mutex // see Heads
 }
 
 // Locate finds the lab: the named folder, or the nearest one upwards from the
@@ -306,8 +308,10 @@ func (l *Lab) Record(ctx context.Context, ev tutela.Event) (uint64, error) {
 // checkpoint, and applies them to the catalogue. The log is the commit point: if
 // the catalogue fails after it, the events have happened and the next opening
 // applies them. A repeat of an event's key changes nothing, and its index is
-// where the first one stands.
+// where the first one stands. It is safe for concurrent use.
 func (l *Lab) RecordAll(ctx context.Context, events ...tutela.Event) ([]uint64, error) {
+	l.recording.Lock()
+	defer l.recording.Unlock()
 	for i := range events {
 		if events[i].Actor == "" {
 			events[i].Actor = l.actor
@@ -331,10 +335,8 @@ func (l *Lab) RecordAll(ctx context.Context, events ...tutela.Event) ([]uint64, 
 		if index < applied {
 			continue
 		}
-		if l.standing != nil {
-			if err := l.standing.take(index, events[i]); err != nil {
-				return nil, err
-			}
+		if err := l.follow(index, events[i]); err != nil {
+			return nil, err
 		}
 		if err := l.Catalog.Apply(ctx, index, events[i]); err != nil {
 			return nil, fmt.Errorf("apply event %d to the catalogue: %w", index, err)

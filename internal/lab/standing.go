@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"time"
 
 	"tutela"
 	"tutela/internal/ledger"
@@ -40,6 +42,14 @@ type Standing struct {
 	Keys   map[string]Enrolled // by key ID
 
 	Validations map[tutela.SHA256]Validation // the newest of each executable
+
+	// Weighty is how many entries the log had after the last event that a time-stamp
+	// is to follow: a seal, a match run, a disclosure, an erasure; 0 if there was none.
+	Weighty uint64
+	// Asked and AskedAt tell which head time-stamping authorities were last asked to
+	// stamp, and when, by the lab's clock.
+	Asked   uint64
+	AskedAt time.Time
 }
 
 // Signer is the key of the person who acts.
@@ -64,8 +74,11 @@ func (l *Lab) SignWith(ctx context.Context, s Signer) error {
 }
 
 // Standing reads what stands from the agency log. It is kept, and follows what
-// this process records.
+// this process records; what was returned once does not change. It is safe for
+// concurrent use.
 func (l *Lab) Standing(ctx context.Context) (*Standing, error) {
+	l.standingLock.Lock()
+	defer l.standingLock.Unlock()
 	if l.standing != nil {
 		return l.standing, nil
 	}
@@ -98,6 +111,10 @@ func (s *Standing) take(index uint64, ev tutela.Event) error {
 		delete(s.Keys, tutela.KeyID(ev.Text(tutela.FactActorKey)))
 	case tutela.EventToolValidate:
 		return s.takeValidation(index, ev)
+	case tutela.EventSeal, tutela.EventMatchRun, tutela.EventDisclose, tutela.EventErase:
+		s.Weighty = index + 1
+	case tutela.EventClockCheck:
+		return s.takeClockCheck(ev)
 	}
 	return nil
 }
@@ -106,6 +123,33 @@ func (s *Standing) take(index uint64, ev tutela.Event) error {
 func (s *Standing) stands(signer Signer, actor string) bool {
 	key, ok := s.Keys[signer.KeyID()]
 	return ok && key.VKey == signer.VerifierKey() && key.Actor == actor
+}
+
+// takeClockCheck notes when authorities were asked. A detail of a newer version
+// only costs asking again.
+func (s *Standing) takeClockCheck(ev tutela.Event) error {
+	var c tutela.ClockCheck
+	if err := tutela.DecodeDetail(ev.Detail, &c); err == nil && c.Head > 0 {
+		s.Asked, s.AskedAt = c.Head, ev.Time
+	}
+	return nil
+}
+
+// follow takes events that this process recorded into what stands, which others
+// may be reading: they keep what they were given.
+func (l *Lab) follow(index uint64, ev tutela.Event) error {
+	l.standingLock.Lock()
+	defer l.standingLock.Unlock()
+	if l.standing == nil {
+		return nil
+	}
+	next := *l.standing
+	next.Keys, next.Validations = maps.Clone(next.Keys), maps.Clone(next.Validations)
+	if err := next.take(index, ev); err != nil {
+		return err
+	}
+	l.standing = &next
+	return nil
 }
 
 // sign puts the actor's signature on an event that the actor caused.

@@ -21,16 +21,24 @@ type Verdict struct {
 	Entries  uint64 // of the agency log
 	Erased   uint64 // leaves of records and match runs that an erase event tells of
 	Second   int    // trees that have a root under SHA-512 too, which was made again
+	Heads    int    // that are kept for what others say of them, and are the log's
+	Stamps   int    // time-stamps and anchors of those that verify
 	Problems []string
+	Notes    []string // what is to be known and is no problem of the ledger, such as a clock that was off
 }
 
 func (v *Verdict) problem(format string, args ...any) {
 	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
 }
 
+func (v *Verdict) note(format string, args ...any) {
+	v.Notes = append(v.Notes, fmt.Sprintf(format, args...))
+}
+
 // Verify recomputes the agency log and, for the named exhibits or all, every
 // leaf and root of every record tree and match run, and holds them against the
-// seals in the log. The catalogue is not asked: it proves nothing. What does not
+// seals in the log; it holds the heads that are kept, their stamps and their anchors
+// against the log too. The catalogue is not asked: it proves nothing. What does not
 // hold is a problem of the verdict, not an error.
 func (l *Lab) Verify(ctx context.Context, exhibits []string) (v Verdict, err error) {
 	log, err := l.ReadLog()
@@ -70,6 +78,11 @@ type treeID struct {
 }
 
 func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told, error) {
+	sizes, err := l.Heads().Sizes()
+	if err != nil {
+		v.problem("%v", err)
+	}
+	heads := newVouching(sizes)
 	t := told{seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}, erased: map[treeID][]uint64{}, facts: map[treeID][]tutela.Fact{}}
 	for entry, err := range log.Events(ctx, 0) {
 		if ctx.Err() != nil {
@@ -80,10 +93,11 @@ func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told
 			break
 		}
 		v.Entries++
-		if err := t.take(entry.Event); err != nil {
+		if err := errors.Join(t.take(entry.Event), heads.take(entry)); err != nil {
 			v.problem("agency log: entry %d: %v", entry.Index, err)
 		}
 	}
+	l.verifyHeads(heads, v)
 	return t, nil
 }
 
