@@ -56,7 +56,7 @@ func TestPlantedBreaches(t *testing.T) {
 		{"7 no Grant, no bytes", "internal/scan", `import "context"; func Run(ctx context.Context) {}`, "takes no authority.Grant"},
 		{"7 Grants are not forged", "internal/scan", `import "tutela/internal/authority"; var g = authority.Grant{}`, "only package authority makes one"},
 		{"8 the trusted core is small", "internal/ledger", `import "modernc.org/sqlite"`, "read in an evening"},
-		{"8 the checking half is smaller", "internal/ledger/check", `import "tutela"`, "no way there"},
+		{"8 the checking half is smaller", "internal/ledger/check", `import "tutela/internal/digest"`, "no way there"},
 		{"8 verify knows check only", "verify", `import "tutela/internal/ledger"`, "no way there"},
 		{"9 uncapped decoders are confined", "internal/picture", `import "golang.org/x/image/bmp"`, "confined child"},
 		{"9 pictures are decoded there", "cmd/tutela", `import "tutela/internal/picture"; var look = picture.Look`, "confined child"},

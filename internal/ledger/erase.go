@@ -98,7 +98,7 @@ func (r *Reader) note(index uint64) (erasedLeaf, error) {
 	if err != nil {
 		return erasedLeaf{}, err
 	}
-	return erasedLeaf{index: index, leaf: o.Leaf(), leaf512: saltedLeaf512(o.Salt, o.Body)}, nil
+	return erasedLeaf{index: index, leaf: o.Leaf(), leaf512: check.SaltedLeaf512(o.Salt, o.Body)}, nil
 }
 
 // replaceFile makes content what a file holds: before the rename the old one

@@ -1,12 +1,10 @@
 package ledger
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 
 	"tutela"
+	"tutela/internal/ledger/check"
 )
 
 // AppendEvent appends the canonical encoding of e to dst: version 1 for events
@@ -17,17 +15,12 @@ import (
 //	"E" 1 · kind · time · actor · case · exhibit · authority · detail · key
 //	"E" 2 · as version 1 · facts (name, number, value) · signer · signature · previous
 func AppendEvent(dst []byte, e *tutela.Event) []byte {
-	if !linked(e) {
-		return appendAct(append(dst, eventTag...), e)
+	if !check.Linked(e) {
+		return appendAct(append(dst, check.EventTag...), e)
 	}
 	dst = appendSigned(dst, e)
 	dst = appendText(appendText(dst, e.Signer), e.Signature)
 	return binary.AppendUvarint(dst, e.Previous)
-}
-
-// linked reports whether the event tells what version 1 has no room for.
-func linked(e *tutela.Event) bool {
-	return len(e.Facts) > 0 || e.Signer != "" || len(e.Signature) > 0 || e.Previous != 0
 }
 
 func appendAct(dst []byte, e *tutela.Event) []byte {
@@ -40,7 +33,7 @@ func appendAct(dst []byte, e *tutela.Event) []byte {
 // appendSigned appends what the actor signs: all but the signature itself, and
 // the link that the log adds.
 func appendSigned(dst []byte, e *tutela.Event) []byte {
-	dst = appendAct(append(dst, linkedEventTag...), e)
+	dst = appendAct(append(dst, check.LinkedEventTag...), e)
 	dst = binary.AppendUvarint(dst, uint64(len(e.Facts)))
 	for _, f := range e.Facts {
 		dst = appendText(binary.AppendUvarint(appendText(dst, f.Name), f.Number), f.Value)
@@ -53,37 +46,12 @@ func appendSigned(dst []byte, e *tutela.Event) []byte {
 // hexadecimal digits. It is short and printable, so that whatever holds the key
 // can show it.
 func EventMessage(e *tutela.Event) []byte {
-	return fmt.Appendf(nil, "tutela-event@v2\n%x\n", sha256.Sum256(appendSigned(nil, e)))
+	return check.EventMessage(appendSigned(nil, e))
 }
 
 // DecodeEvent is the inverse of [AppendEvent]: it accepts its one encoding and
 // nothing else. Errors wrap [ErrEncoding]. The time comes back in UTC.
 func DecodeEvent(b []byte) (*tutela.Event, error) {
-	tag := eventTag
-	if bytes.HasPrefix(b, []byte(linkedEventTag)) {
-		tag = linkedEventTag
-	}
-	d := decode(b, tag)
-	e := &tutela.Event{Kind: tutela.EventKind(d.text()), Time: d.time(), Actor: d.text(), Case: d.text()}
-	e.Exhibit, e.Authority = d.text(), d.text()
-	e.Detail, e.Key = d.bytes(), d.text()
-	if tag == linkedEventTag {
-		e.Facts = decodeFacts(d)
-		e.Signer, e.Signature, e.Previous = d.text(), d.bytes(), d.uint()
-		if !linked(e) {
-			d.fail("version 2 of an event that version 1 can tell")
-		}
-	}
-	if err := d.end(); err != nil {
-		return nil, err
-	}
-	return e, nil
-}
-
-func decodeFacts(d *decoder) []tutela.Fact {
-	var facts []tutela.Fact
-	for n := d.count(3); n > 0 && d.err == nil; n-- {
-		facts = append(facts, tutela.Fact{Name: d.text(), Number: d.uint(), Value: d.bytes()})
-	}
-	return facts
+	e, _, err := check.DecodeEvent(b)
+	return e, err
 }

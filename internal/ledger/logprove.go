@@ -135,7 +135,7 @@ func (m merkle) root(from, to uint64) check.Hash {
 	if n&(n-1) == 0 && from%n == 0 {
 		return m[bits.TrailingZeros64(n)][from/n]
 	}
-	mid := splitAt(from, to)
+	mid := check.SplitAt(from, to)
 	return check.Node(m.root(from, mid), m.root(mid, to))
 }
 
@@ -157,7 +157,7 @@ func (m merkle) consistency(old, from, to uint64, b olderRoot) []check.Hash {
 		}
 		return []check.Hash{m.root(from, to)}
 	}
-	mid := splitAt(from, to)
+	mid := check.SplitAt(from, to)
 	if old <= mid {
 		return append(m.consistency(old, from, mid, b), m.root(mid, to))
 	}

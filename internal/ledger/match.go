@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"tutela"
+	"tutela/internal/ledger/check"
 )
 
 // AppendMatch appends the canonical encoding of m to dst: version 1 for matches
@@ -41,19 +42,19 @@ func DecodeMatch(b []byte) (*tutela.Match, error) {
 	if bytes.HasPrefix(b, []byte(pixelMatchTag)) {
 		tag = pixelMatchTag
 	}
-	d := decode(b, tag)
-	m := &tutela.Match{Kind: tutela.MatchKind(d.byte()), Status: tutela.Status(d.byte())}
-	m.Leaf, m.Row = d.uint(), d.uint()
-	m.Set, m.Version = d.text(), d.plain()
-	m.Category = tutela.Category{Scheme: d.text(), Code: d.text()}
-	m.Distance, m.Variant = d.plain(), d.text()
+	d := check.ReadBody(b, tag)
+	m := &tutela.Match{Kind: tutela.MatchKind(d.Byte()), Status: tutela.Status(d.Byte())}
+	m.Leaf, m.Row = d.Uint(), d.Uint()
+	m.Set, m.Version = d.Text(), d.Plain()
+	m.Category = tutela.Category{Scheme: d.Text(), Code: d.Text()}
+	m.Distance, m.Variant = d.Plain(), d.Text()
 	if tag == pixelMatchTag {
-		m.Decoder, m.Scale, m.QueryShare, m.KnownShare = d.text(), d.plain(), d.plain(), d.plain()
+		m.Decoder, m.Scale, m.QueryShare, m.KnownShare = d.Text(), d.Plain(), d.Plain(), d.Plain()
 		if !byPixels(m) {
-			d.fail("version 2 of a match that version 1 can tell")
+			d.Fail("version 2 of a match that version 1 can tell")
 		}
 	}
-	if err := d.end(); err != nil {
+	if err := d.End(); err != nil {
 		return nil, err
 	}
 	return m, nil

@@ -55,7 +55,7 @@ func (p *manyProof[H]) descend(from, to uint64, wanted []uint64) error {
 	if to-from == 1 {
 		return nil
 	}
-	mid := splitAt(from, to)
+	mid := check.SplitAt(from, to)
 	left, _ := slices.BinarySearch(wanted, mid)
 	if err := p.descend(from, mid, wanted[:left]); err != nil {
 		return err

@@ -35,7 +35,7 @@ func (r *Reader) path(i, from, to uint64) ([]check.Hash, error) {
 	if to-from == 1 {
 		return nil, nil
 	}
-	mid := splitAt(from, to)
+	mid := check.SplitAt(from, to)
 	if i < mid {
 		return r.joinPath(i, from, mid, mid, to)
 	}
@@ -52,10 +52,6 @@ func (r *Reader) joinPath(i, from, to, otherFrom, otherTo uint64) ([]check.Hash,
 	return append(path, sibling), err
 }
 
-// splitAt is where a tree of the leaves from to to-1 divides: the largest power
-// of two below their number, RFC 6962 section 2.1.
-func splitAt(from, to uint64) uint64 { return from + 1<<(bits.Len64(to-from-1)-1) }
-
 // subtree is MTH(D[from:to]) of RFC 6962 section 2.1.
 func (r *Reader) subtree(from, to uint64) (check.Hash, error) {
 	n := to - from
@@ -69,7 +65,7 @@ func (r *Reader) subtree(from, to uint64) (check.Hash, error) {
 		}
 		return levels[bits.Len64(n/tileLeaves)-1][from/n], nil
 	}
-	mid := splitAt(from, to)
+	mid := check.SplitAt(from, to)
 	left, err := r.subtree(from, mid)
 	if err != nil {
 		return check.Hash{}, err

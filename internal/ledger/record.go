@@ -5,17 +5,7 @@ import (
 	"time"
 
 	"tutela"
-)
-
-// Flags of a record. The other bits are zero.
-const (
-	flagHashed   = 1 << 0 // Record.Hashed
-	flagPicture  = 1 << 1 // Record.Picture follows
-	flagDigests  = 1 << 2 // digests follow; they are not all zero
-	flagVariants = 1 << 3 // scale and variants of the picture follow it; there are such
-	flagVideo    = 1 << 4 // Record.Video follows
-
-	allFlags = flagHashed | flagPicture | flagDigests | flagVariants | flagVideo
+	"tutela/internal/ledger/check"
 )
 
 // AppendRecord appends the canonical encoding of r, version 1, to dst. Times
@@ -24,7 +14,7 @@ const (
 //	"R" 1 · flags · kind · state · size · volume · path · chain · times · runs
 //	· unread · digests? · type · picture? · variants? · video? · findings · failure
 func AppendRecord(dst []byte, r *tutela.Record) []byte {
-	dst = append(append(dst, recordTag...), recordFlags(r), byte(r.Kind), byte(r.State))
+	dst = append(append(dst, check.RecordTag...), recordFlags(r), byte(r.Kind), byte(r.State))
 	dst = appendInt(dst, r.Size)
 	dst = appendText(appendText(dst, r.Volume), r.Path)
 	dst = binary.AppendUvarint(dst, uint64(len(r.Chain)))
@@ -92,19 +82,19 @@ func appendRuns(dst []byte, runs []tutela.Run) []byte {
 
 func recordFlags(r *tutela.Record) (flags byte) {
 	if r.Hashed {
-		flags |= flagHashed
+		flags |= check.RecordHashed
 	}
 	if r.Picture != nil {
-		flags |= flagPicture
+		flags |= check.RecordPicture
 	}
 	if r.Digests != (tutela.Digests{}) {
-		flags |= flagDigests
+		flags |= check.RecordDigests
 	}
 	if furtherHashes(r.Picture) {
-		flags |= flagVariants
+		flags |= check.RecordVariants
 	}
 	if r.Video != nil {
-		flags |= flagVideo
+		flags |= check.RecordVideo
 	}
 	return flags
 }
@@ -127,120 +117,63 @@ func appendTimes(dst []byte, t tutela.Times) []byte {
 // and nothing else. Errors wrap [ErrEncoding]. Empty lists come back as nil,
 // times in UTC.
 func DecodeRecord(b []byte) (*tutela.Record, error) {
-	d := decode(b, recordTag)
-	flags := d.byte()
-	if flags&^allFlags != 0 || flags&flagVariants != 0 && flags&flagPicture == 0 {
-		d.fail("unknown flags %#x", flags)
-	}
-	r := &tutela.Record{Hashed: flags&flagHashed != 0, Kind: tutela.EntryKind(d.byte()), State: tutela.State(d.byte())}
-	r.Size, r.Volume, r.Path = d.int(), d.text(), d.bytes()
-	r.Chain = decodeChain(d)
-	r.Times = decodeTimes(d)
-	r.Runs, r.Unread = decodeRuns(d), decodeRuns(d)
-	if flags&flagDigests != 0 {
-		r.Digests = decodeDigests(d)
-	}
-	r.Type = d.text()
-	if flags&flagPicture != 0 {
+	d := check.ReadBody(b, check.RecordTag)
+	r, flags := check.DecodeRecordHead(d)
+	r.Type = d.Text()
+	if flags&check.RecordPicture != 0 {
 		r.Picture = decodePicture(d)
 	}
-	if flags&flagVariants != 0 && r.Picture != nil {
+	if flags&check.RecordVariants != 0 && r.Picture != nil {
 		decodeVariants(d, r.Picture)
 	}
-	if flags&flagVideo != 0 {
+	if flags&check.RecordVideo != 0 {
 		r.Video = decodeVideo(d)
 	}
 	r.Findings = decodeFindings(d)
-	r.Failure = d.text()
-	if err := d.end(); err != nil {
+	r.Failure = d.Text()
+	if err := d.End(); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-func decodeChain(d *decoder) []tutela.Locator {
-	var chain []tutela.Locator
-	for n := d.count(2); n > 0 && d.err == nil; n-- {
-		chain = append(chain, tutela.Locator{Layer: d.text(), At: d.text()})
-	}
-	return chain
-}
-
-func decodeTimes(d *decoder) (t tutela.Times) {
-	told := d.byte()
-	if told > 0x0f {
-		d.fail("unknown times %#x", told)
-	}
-	for i, at := range []*time.Time{&t.Modified, &t.Accessed, &t.Changed, &t.Born} {
-		if told&(1<<i) == 0 {
-			continue
-		}
-		if *at = d.time(); at.IsZero() {
-			d.fail("a time that is told and is none")
-		}
-	}
-	return t
-}
-
-func decodeRuns(d *decoder) []tutela.Run {
-	n := d.count(2)
-	if n == 0 {
-		return nil
-	}
-	runs := make([]tutela.Run, n)
-	for i := range runs {
-		runs[i] = tutela.Run{Offset: d.int(), Length: d.int()}
-	}
-	return runs
-}
-
-func decodeDigests(d *decoder) (g tutela.Digests) {
-	d.fixed(g.MD5[:])
-	d.fixed(g.SHA1[:])
-	d.fixed(g.SHA256[:])
-	if g == (tutela.Digests{}) {
-		d.fail("digests that are told and are none")
-	}
-	return g
-}
-
-func decodePicture(d *decoder) *tutela.Perceptual {
+func decodePicture(d *check.BodyReader) *tutela.Perceptual {
 	p := new(tutela.Perceptual)
-	d.fixed(p.PDQ[:])
-	p.Quality, p.Width, p.Height = d.plain(), d.plain(), d.plain()
-	p.Decoder = d.text()
+	d.Fixed(p.PDQ[:])
+	p.Quality, p.Width, p.Height = d.Plain(), d.Plain(), d.Plain()
+	p.Decoder = d.Text()
 	return p
 }
 
-func decodeVariants(d *decoder, p *tutela.Perceptual) {
-	p.Scale = d.plain()
-	for n := d.count(len(tutela.PDQ{}) + 2); n > 0 && d.err == nil; n-- {
-		v := tutela.Variant{Name: d.text()}
-		d.fixed(v.PDQ[:])
-		v.Quality = d.plain()
+func decodeVariants(d *check.BodyReader, p *tutela.Perceptual) {
+	p.Scale = d.Plain()
+	for n := d.Count(len(tutela.PDQ{}) + 2); n > 0 && !d.Failed(); n-- {
+		v := tutela.Variant{Name: d.Text()}
+		d.Fixed(v.PDQ[:])
+		v.Quality = d.Plain()
 		p.Variants = append(p.Variants, v)
 	}
 	if !furtherHashes(p) {
-		d.fail("further hashes that are told and are none")
+		d.Fail("further hashes that are told and are none")
 	}
 }
 
-func decodeVideo(d *decoder) *tutela.Video {
-	v := &tutela.Video{Container: d.text(), Codec: d.text(), Width: d.plain(), Height: d.plain()}
-	v.Duration, v.Decoder = time.Duration(d.int()), d.text()
-	for n := d.count(len(tutela.PDQ{}) + 2); n > 0 && d.err == nil; n-- {
-		f := tutela.Frame{At: time.Duration(d.int())}
-		d.fixed(f.PDQ[:])
-		f.Quality = d.plain()
+func decodeVideo(d *check.BodyReader) *tutela.Video {
+	v := &tutela.Video{Container: d.Text(), Codec: d.Text(), Width: d.Plain(), Height: d.Plain()}
+	v.Duration, v.Decoder = time.Duration(d.Int()), d.Text()
+	for n := d.Count(len(tutela.PDQ{}) + 2); n > 0 && !d.Failed(); n-- {
+		f := tutela.Frame{At: time.Duration(d.Int())}
+		d.Fixed(f.PDQ[:])
+		f.Quality = d.Plain()
 		v.Frames = append(v.Frames, f)
 	}
 	return v
 }
 
-func decodeFindings(d *decoder) []tutela.Finding {
+func decodeFindings(d *check.BodyReader) []tutela.Finding {
 	var findings []tutela.Finding
-	for n := d.count(2); n > 0 && d.err == nil; n-- {
-		findings = append(findings, tutela.Finding{Code: d.text(), Detail: d.text()})
+	for n := d.Count(2); n > 0 && !d.Failed(); n-- {
+		findings = append(findings, tutela.Finding{Code: d.Text(), Detail: d.Text()})
 	}
 	return findings
 }

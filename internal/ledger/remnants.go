@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"tutela/internal/ledger/check"
 )
 
 // The file of a punctured seed begins like that of a seed and goes on in bytes:
@@ -54,25 +56,25 @@ func parseRemnants(text string) (*Punctured, error) {
 	if len(text) < sha256.Size || sha256.Sum256([]byte(text[:len(text)-sha256.Size])) != [sha256.Size]byte([]byte(text[len(text)-sha256.Size:])) {
 		return nil, fmt.Errorf("%w: the checksum is another: the file has changed", ErrEncoding)
 	}
-	d := decode([]byte(text[:len(text)-sha256.Size]), remnantsHead)
+	d := check.ReadBody([]byte(text[:len(text)-sha256.Size]), remnantsHead)
 	p := new(Punctured)
-	d.fixed(p.mark[:])
-	p.leaves = d.uint()
+	d.Fixed(p.mark[:])
+	p.leaves = d.Uint()
 	p.gone = decodeGone(d, p.leaves)
 	p.decodeSeeds(d)
-	return p, d.end()
+	return p, d.End()
 }
 
-func decodeGone(d *decoder, leaves uint64) []uint64 {
-	n := d.count(1)
-	if d.err == nil && (n == 0 || leaves > maxLeaves) {
-		d.fail("%d leaves erased of %d", n, leaves)
+func decodeGone(d *check.BodyReader, leaves uint64) []uint64 {
+	n := d.Count(1)
+	if !d.Failed() && (n == 0 || leaves > maxLeaves) {
+		d.Fail("%d leaves erased of %d", n, leaves)
 	}
 	gone := make([]uint64, 0, n)
-	for next := uint64(0); len(gone) < n && d.err == nil; {
-		between := d.uint()
+	for next := uint64(0); len(gone) < n && !d.Failed(); {
+		between := d.Uint()
 		if next >= leaves || between >= leaves-next {
-			d.fail("a leaf was erased behind the last")
+			d.Fail("a leaf was erased behind the last")
 			return nil
 		}
 		gone = append(gone, next+between)
@@ -82,18 +84,18 @@ func decodeGone(d *decoder, leaves uint64) []uint64 {
 }
 
 // decodeSeeds gives each subtree without an erased leaf its seed.
-func (p *Punctured) decodeSeeds(d *decoder) {
-	p.left = make([]remnant, 0, len(d.rest)/len(Seed{}))
+func (p *Punctured) decodeSeeds(d *check.BodyReader) {
+	p.left = make([]remnant, 0, d.Left()/len(Seed{}))
 	p.shape(d, remnant{height: seedDepth}, p.gone)
 }
 
 // shape goes the way of [Punctured.keep] without the seeds that it had.
-func (p *Punctured) shape(d *decoder, r remnant, gone []uint64) {
+func (p *Punctured) shape(d *check.BodyReader, r remnant, gone []uint64) {
 	switch {
-	case d.err != nil || r.from >= p.leaves:
+	case d.Failed() || r.from >= p.leaves:
 		return
 	case len(gone) == 0:
-		d.fixed(r.seed[:])
+		d.Fixed(r.seed[:])
 		p.left = append(p.left, r)
 		return
 	case r.height == 0:

@@ -1,9 +1,7 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha512"
 	"errors"
 	"fmt"
 
@@ -16,44 +14,7 @@ import (
 // Its hashes are not kept but made from the bodies whenever they are asked for.
 
 // Hash512 is a hash in the second tree.
-type Hash512 = [sha512.Size]byte
-
-func saltedLeaf512(salt check.Hash, body []byte) Hash512 {
-	var room [1024]byte
-	return sha512.Sum512(append(append(append(room[:0], check.LeafPrefix), salt[:]...), body...))
-}
-
-func node512(left, right Hash512) Hash512 {
-	var room [1 + 2*sha512.Size]byte
-	return sha512.Sum512(append(append(append(room[:0], check.NodePrefix), left[:]...), right[:]...))
-}
-
-// edge512 is the right edge of a growing tree, as [check.Edge] is.
-type edge512 struct {
-	size  uint64
-	nodes []Hash512
-}
-
-func (e *edge512) append(leaf Hash512) {
-	for n := e.size; n&1 == 1; n >>= 1 {
-		last := len(e.nodes) - 1
-		leaf = node512(e.nodes[last], leaf)
-		e.nodes = e.nodes[:last]
-	}
-	e.nodes = append(e.nodes, leaf)
-	e.size++
-}
-
-func (e *edge512) root() Hash512 {
-	if e.size == 0 {
-		return sha512.Sum512(nil)
-	}
-	root := e.nodes[len(e.nodes)-1]
-	for i := len(e.nodes) - 2; i >= 0; i-- {
-		root = node512(e.nodes[i], root)
-	}
-	return root
-}
+type Hash512 = check.Hash512
 
 // SecondRoot reads all bodies, holds each against its leaf and the leaves against
 // the root, and makes the root of the second tree of them. It costs what
@@ -61,12 +22,12 @@ func (e *edge512) root() Hash512 {
 // it takes the hashes that were noted when they were erased. Errors wrap
 // [ErrDamaged] if anything is not what was committed.
 func (r *Reader) SecondRoot(ctx context.Context) (Hash512, error) {
-	var e edge512
-	err := r.leaves512(ctx, func(_ uint64, leaf Hash512) { e.append(leaf) })
+	var e check.Edge512
+	err := r.leaves512(ctx, func(_ uint64, leaf Hash512) { e.Append(leaf) })
 	if err != nil {
 		return Hash512{}, fmt.Errorf("make second root: %w", err)
 	}
-	return e.root(), nil
+	return e.Root(), nil
 }
 
 // ProveMany512 is [Reader.ProveMany] in the second tree, and the root it leads to.
@@ -77,22 +38,22 @@ func (r *Reader) ProveMany512(ctx context.Context, indices []uint64) (proof []Ha
 	if err != nil {
 		return nil, root, fmt.Errorf("prove %d leaves: %w", len(indices), err)
 	}
-	var whole, part edge512
+	var whole, part check.Edge512
 	err = r.leaves512(ctx, func(index uint64, leaf Hash512) {
-		whole.append(leaf)
+		whole.Append(leaf)
 		if len(proof) == len(ranges) || index < ranges[len(proof)][0] {
 			return
 		}
-		part.append(leaf)
+		part.Append(leaf)
 		if index+1 == ranges[len(proof)][1] {
-			proof = append(proof, part.root())
-			part = edge512{nodes: part.nodes[:0]}
+			proof = append(proof, part.Root())
+			part.Reset()
 		}
 	})
 	if err != nil {
 		return nil, root, fmt.Errorf("prove %d leaves: %w", len(indices), err)
 	}
-	return proof, whole.root(), nil
+	return proof, whole.Root(), nil
 }
 
 // Prove512 is [Reader.Prove] in the second tree: the path of leaf i, the sibling
@@ -111,7 +72,7 @@ func siblings[H any](proof []H, i, from, to uint64) []H {
 	if to-from == 1 {
 		return nil
 	}
-	mid, last := splitAt(from, to), len(proof)-1
+	mid, last := check.SplitAt(from, to), len(proof)-1
 	if i < mid {
 		return append(siblings(proof[:last], i, from, mid), proof[last])
 	}
@@ -121,38 +82,7 @@ func siblings[H any](proof []H, i, from, to uint64) []H {
 // VerifyInclusion512 is [check.VerifyInclusion] in the second tree, of the leaf
 // that an opening makes.
 func VerifyInclusion512(root Hash512, size, index uint64, o check.Opening, path []Hash512) error {
-	if index >= size {
-		return fmt.Errorf("leaf %d of a tree of %d", index, size)
-	}
-	made, rest, err := climb512(saltedLeaf512(o.Salt, o.Body), index, 0, size, path)
-	if err != nil {
-		return err
-	}
-	if len(rest) > 0 || made != root {
-		return fmt.Errorf("leaf %d does not lead to the second root %x", index, root)
-	}
-	return nil
-}
-
-// climb512 makes the root of the leaves from to to-1 and returns what it has not
-// used of the path.
-func climb512(leaf Hash512, index, from, to uint64, path []Hash512) (root Hash512, rest []Hash512, err error) {
-	if to-from == 1 {
-		return leaf, path, nil
-	}
-	mid := splitAt(from, to)
-	if index < mid {
-		root, rest, err = climb512(leaf, index, from, mid, path)
-	} else {
-		root, rest, err = climb512(leaf, index, mid, to, path)
-	}
-	if err != nil || len(rest) == 0 {
-		return root, nil, cmp.Or(err, errors.New("the path ends too early"))
-	}
-	if index < mid {
-		return node512(root, rest[0]), rest[1:], nil
-	}
-	return node512(rest[0], root), rest[1:], nil
+	return check.VerifyInclusion(root, size, index, check.SaltedLeaf512(o.Salt, o.Body), path)
 }
 
 // leaves512 hands out the leaves of the second tree in order.
@@ -195,7 +125,7 @@ func (b *batch) leaves512(noted map[uint64]erasedLeaf) ([]Hash512, error) {
 			return err
 		}
 		if err == nil {
-			leaves[i] = saltedLeaf512(seed.salt(), body)
+			leaves[i] = check.SaltedLeaf512(seed.salt(), body)
 		}
 		return err
 	})

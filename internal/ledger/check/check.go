@@ -21,7 +21,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"math/bits"
 )
 
 // Hash is a SHA-256 hash in a Merkle tree.
@@ -73,49 +72,3 @@ type Opening struct {
 
 // Leaf is the hash the opening must be found under.
 func (o Opening) Leaf() Hash { return SaltedLeaf(o.Salt, o.Body) }
-
-// Edge is the right edge of a growing tree: the roots of the perfect subtrees
-// it is made of, largest first. The zero value is the empty tree.
-type Edge struct {
-	size  uint64
-	nodes []Hash
-}
-
-// NewEdge is the edge of a tree with size leaves whose perfect subtrees have
-// the given roots. There must be exactly one for each bit set in size.
-func NewEdge(size uint64, nodes []Hash) (*Edge, error) {
-	if len(nodes) != bits.OnesCount64(size) {
-		return nil, errors.New("right edge does not fit the size of the tree")
-	}
-	return &Edge{size: size, nodes: append([]Hash(nil), nodes...)}, nil
-}
-
-// Append adds one leaf.
-func (e *Edge) Append(leaf Hash) {
-	for n := e.size; n&1 == 1; n >>= 1 {
-		last := len(e.nodes) - 1
-		leaf = Node(e.nodes[last], leaf)
-		e.nodes = e.nodes[:last]
-	}
-	e.nodes = append(e.nodes, leaf)
-	e.size++
-}
-
-// Size is the number of leaves.
-func (e *Edge) Size() uint64 { return e.size }
-
-// Nodes are the roots of the perfect subtrees, largest first. The slice is the
-// caller's.
-func (e *Edge) Nodes() []Hash { return append([]Hash(nil), e.nodes...) }
-
-// Root is the root of the tree as it stands.
-func (e *Edge) Root() Hash {
-	if e.size == 0 {
-		return EmptyRoot()
-	}
-	root := e.nodes[len(e.nodes)-1]
-	for i := len(e.nodes) - 2; i >= 0; i-- {
-		root = Node(e.nodes[i], root)
-	}
-	return root
-}

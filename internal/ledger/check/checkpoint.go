@@ -138,7 +138,8 @@ func (k *LogKeys) Open(signed []byte) (Checkpoint, error) {
 }
 
 // canonicalSignatures refuses what note.Open lets pass: stray bits at the end
-// of base64, and a second signature by the same key, which it does not look at.
+// of base64, control characters in names, and a second signature by the same key,
+// which it does not look at.
 func canonicalSignatures(n *note.Note, signed []byte) error {
 	all := append(append([]note.Signature(nil), n.Sigs...), n.UnverifiedSigs...)
 	if lines := bytes.Count(signed, []byte("\n")) - strings.Count(n.Text, "\n") - 1; lines != len(all) {
@@ -147,6 +148,9 @@ func canonicalSignatures(n *note.Note, signed []byte) error {
 	for _, s := range all {
 		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
 			return fmt.Errorf("signature of %s: %v", s.Name, err)
+		}
+		if !validName(s.Name) {
+			return fmt.Errorf("a signature line that names nobody: %.40q", s.Name)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package check
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -159,8 +160,11 @@ func (r *policyReader) log(vkey string) error {
 	if err != nil {
 		return err
 	}
+	if err := r.once(v, vkey); err != nil {
+		return err
+	}
 	r.policy.logs = append(r.policy.logs, policyKey{"", vkey, v})
-	return r.once(vkey)
+	return nil
 }
 
 func (r *policyReader) witness(name, vkey string) error {
@@ -168,7 +172,7 @@ func (r *policyReader) witness(name, vkey string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.once(vkey); err != nil {
+	if err := r.once(v, vkey); err != nil {
 		return err
 	}
 	r.policy.witnesses = append(r.policy.witnesses, policyKey{name, vkey, v})
@@ -176,8 +180,8 @@ func (r *policyReader) witness(name, vkey string) error {
 }
 
 // once refuses a public key that stood above, under whatever name: an Ed25519
-// cosignature would count for both.
-func (r *policyReader) once(vkey string) error {
+// cosignature would count for both. Nor may two keys answer to one name and ID.
+func (r *policyReader) once(v note.Verifier, vkey string) error {
 	_, _, key, err := splitKey(vkey)
 	if err != nil {
 		return err
@@ -186,6 +190,11 @@ func (r *policyReader) once(vkey string) error {
 		return errors.New("public key given twice")
 	}
 	r.keys[string(key)] = true
+	for _, k := range slices.Concat(r.policy.logs, r.policy.witnesses) {
+		if k.verifier.KeyHash() == v.KeyHash() && k.verifier.Name() == v.Name() {
+			return errors.New("two keys of one name and ID")
+		}
+	}
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 // VerifyInclusion reports whether leaf is number index in the tree of the given
 // size and root. The algorithm is that of RFC 9162 section 2.1.3.2; a path of
 // any other length than the tree demands is refused. Errors wrap [ErrProof].
-func VerifyInclusion(root Hash, size, index uint64, leaf Hash, path []Hash) error {
+func VerifyInclusion[H Digest[H]](root H, size, index uint64, leaf H, path []H) error {
 	if index >= size {
 		return fmt.Errorf("%w: leaf %d of a tree of %d", ErrProof, index, size)
 	}
@@ -18,12 +18,12 @@ func VerifyInclusion(root Hash, size, index uint64, leaf Hash, path []Hash) erro
 			return fmt.Errorf("%w: path too long", ErrProof)
 		}
 		if fn&1 == 1 || fn == sn {
-			r = Node(p, r)
+			r = p.node(r)
 			for fn&1 == 0 && fn != 0 {
 				fn, sn = fn>>1, sn>>1
 			}
 		} else {
-			r = Node(r, p)
+			r = r.node(p)
 		}
 		fn, sn = fn>>1, sn>>1
 	}
@@ -31,7 +31,7 @@ func VerifyInclusion(root Hash, size, index uint64, leaf Hash, path []Hash) erro
 		return fmt.Errorf("%w: path too short", ErrProof)
 	}
 	if r != root {
-		return fmt.Errorf("%w: leaf %d leads to root %s, not %s", ErrProof, index, r, root)
+		return fmt.Errorf("%w: leaf %d leads to root %v, not %v", ErrProof, index, r, root)
 	}
 	return nil
 }
