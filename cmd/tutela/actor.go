@@ -167,7 +167,11 @@ func (c *actorWithdraw) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := l.WithdrawKey(a.ctx, key.VKey, c.Reason); err != nil {
+	err = l.WithdrawKey(a.ctx, key.VKey, c.Reason)
+	if errors.Is(err, lab.ErrLastKey) {
+		return hint(err, "enrol another key first, or: tutela lab policy --no-signatures")
+	}
+	if err != nil {
 		return err
 	}
 	line := struct {

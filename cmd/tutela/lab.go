@@ -12,6 +12,7 @@ type labCommand struct {
 	Check    labCheck    `cmd:"" help:"Hold the catalogue against one made anew from the ledgers."`
 	Rebuild  labRebuild  `cmd:"" help:"Make the catalogue anew from the ledgers."`
 	Validate labValidate `cmd:"" help:"Ask this program what is known, and record the answers."`
+	Policy   labPolicy   `cmd:"" help:"Show or change what the lab demands of itself: signatures, witnesses, time-stamps."`
 }
 
 type labRebuild struct{}
@@ -36,8 +37,10 @@ func (c *labRebuild) Run(a *app) error {
 
 type labCheck struct{}
 
+// Run opens to write, which brings the catalogue up to the ledgers, and records
+// nothing: nobody need sign.
 func (c *labCheck) Run(a *app) error {
-	l, err := a.write()
+	l, err := a.open(lab.Write)
 	if err != nil {
 		return err
 	}

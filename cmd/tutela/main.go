@@ -66,7 +66,7 @@ type commands struct {
 	Rematch   rematchCommand   `cmd:"" help:"Match what was recorded against the sets as they are now."`
 	Find      findCommand      `cmd:"" help:"Find items in the catalogue."`
 	Ledger    ledgerCommand    `cmd:"" help:"The ledger: head, log, verify, prove, rescan."`
-	Maintain  labCommand       `cmd:"" name:"lab" help:"The lab itself: check, rebuild, validate."`
+	Maintain  labCommand       `cmd:"" name:"lab" help:"The lab itself: check, rebuild, validate, policy."`
 }
 
 func main() {
