@@ -130,8 +130,9 @@ const (
 	EventInterim         EventKind = "interim"
 	EventSeal            EventKind = "seal"
 	EventMatchRun        EventKind = "match-run"
-	EventRenew           EventKind = "renew" // a sealed tree was given a root under another hash
-	EventAdmit           EventKind = "admit" // a scan that was sealed in another log was taken over
+	EventRenew           EventKind = "renew"  // a sealed tree was given a root under another hash
+	EventRepair          EventKind = "repair" // damaged files of a sealed tree were made again, with the same root
+	EventAdmit           EventKind = "admit"  // a scan that was sealed in another log was taken over
 	EventGrade           EventKind = "grade"
 	EventAccess          EventKind = "access"
 	EventExport          EventKind = "export"

@@ -54,7 +54,10 @@ func (a *app) read() (*lab.Lab, error) { return a.open(lab.Read) }
 // write opens the lab for changing it; one process at a time. What is recorded is
 // signed by the key that was named, and there must be one where the lab demands
 // signatures.
-func (a *app) write() (*lab.Lab, error) {
+func (a *app) write() (*lab.Lab, error) { return a.change(lab.Write) }
+
+// change opens the lab as write does, in another mode that holds its lock.
+func (a *app) change(mode lab.Mode) (*lab.Lab, error) {
 	if _, err := lab.Locate(a.folder); err != nil {
 		return nil, err
 	}
@@ -62,7 +65,7 @@ func (a *app) write() (*lab.Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := a.open(lab.Write)
+	l, err := a.open(mode)
 	if err != nil {
 		return nil, err
 	}

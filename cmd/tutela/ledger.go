@@ -13,6 +13,7 @@ import (
 	"tutela"
 	"tutela/internal/catalog"
 	"tutela/internal/lab"
+	"tutela/internal/ledger"
 	"tutela/internal/ledger/check"
 	"tutela/internal/scan"
 	"tutela/internal/term"
@@ -24,6 +25,8 @@ type ledgerCommand struct {
 	Verify ledgerVerify `cmd:"" help:"Recompute everything: the agency log, every exhibit ledger, every seal."`
 	Prove  ledgerProve  `cmd:"" help:"Prove one record of an exhibit, down from the signed head."`
 	Erase  ledgerErase  `cmd:"" help:"Erase single records for ever; everything else stays provable."`
+	Renew  ledgerRenew  `cmd:"" help:"Give sealed ledgers a second root, under SHA-512, before anybody doubts the first."`
+	Scrub  ledgerScrub  `cmd:"" help:"Read every byte of the exhibit ledgers, say which file is damaged and where, and repair what can be."`
 	Rescan ledgerRescan `cmd:"" help:"Read the evidence again and hold it against the ledger; with --oracle, by another program."`
 }
 
@@ -264,6 +267,10 @@ func proofLine(p *lab.Proof) any {
 		LogKeys   []string `json:"log_keys"`
 		Second    []string `json:"inclusion_sha512,omitempty"`
 		Root512   string   `json:"root_sha512,omitempty"`
+		LogIndex2 *uint64  `json:"second_log_index,omitempty"`
+		LogProof2 string   `json:"second_log_proof,omitempty"`
+		LogSalt2  string   `json:"second_log_salt,omitempty"`
+		LogBody2  string   `json:"second_log_body,omitempty"`
 	}{Type: "proof", Exhibit: p.Scan.Exhibit, Scan: p.Scan.Number, Leaf: p.Leaf, Path: p.Record.DisplayPath(),
 		Salt: p.Opening.Salt.String(), Record: base64.StdEncoding.EncodeToString(p.Opening.Body), Inclusion: hashes(p.Inclusion),
 		Size: p.Size, Root: p.Root.String(), LogIndex: p.Scan.LogIndex, LogProof: string(p.Seal.Text()),
@@ -274,7 +281,20 @@ func proofLine(p *lab.Proof) any {
 			line.Second = append(line.Second, hex.EncodeToString(h[:]))
 		}
 	}
+	if r := renewalOf(p); r != nil {
+		line.LogIndex2, line.LogProof2, line.LogSalt2 = &r.Index, string(r.Text()), r.Opening.Salt.String()
+		line.LogBody2 = base64.StdEncoding.EncodeToString(r.Opening.Body)
+	}
 	return line
+}
+
+// renewalOf is the proof of the event that names the second root, where that is
+// not the seal.
+func renewalOf(p *lab.Proof) *ledger.Proof {
+	if p.Second == nil {
+		return nil
+	}
+	return p.Second.Renewal
 }
 
 func hashes(path []check.Hash) []string {
@@ -293,7 +313,11 @@ func printProof(w io.Writer, p *lab.Proof) {
 	fmt.Fprintf(w, "  leaf      %s, from the record and its salt\n", p.Opening.Leaf())
 	fmt.Fprintf(w, "  root      %s, over %s leaves, by %d hashes beside the way\n", p.Root, term.Count(p.Size), len(p.Inclusion))
 	if p.Second != nil {
-		fmt.Fprintf(w, "  root      %x, over the same under SHA-512\n", p.Second.Root)
+		named := p.Scan.LogIndex
+		if r := renewalOf(p); r != nil {
+			named = r.Index
+		}
+		fmt.Fprintf(w, "  root      %x, over the same under SHA-512, named by entry %d\n", p.Second.Root, named)
 	}
 	fmt.Fprintf(w, "  seal      entry %d of the agency log names that root\n", p.Scan.LogIndex)
 	fmt.Fprintf(w, "  head      the log of %s entries is signed by %d keys\n", term.Count(p.Head.Size), len(p.LogKeys))

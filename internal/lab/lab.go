@@ -67,7 +67,7 @@ type Mode int
 
 // Read looks only and works beside a writer. Write takes the lab's lock and
 // brings the catalogue up to the ledgers. Anew takes the lock and leaves the
-// catalogue closed, for Rebuild: it may be past opening.
+// catalogue closed, for Rebuild and for repairs: it may be past opening.
 const (
 	Read Mode = iota
 	Write
@@ -326,6 +326,10 @@ func (l *Lab) RecordAll(ctx context.Context, events ...tutela.Event) ([]uint64, 
 	indices, err := l.log.AppendAll(ctx, events...)
 	if err != nil {
 		return nil, fmt.Errorf("append to the agency log: %w", err)
+	}
+	if l.Catalog == nil { // the lab is open without it: the next opening applies them
+		l.standing = nil
+		return indices, nil
 	}
 	applied, err := l.Catalog.Applied(ctx)
 	if err != nil {

@@ -165,6 +165,30 @@ func (l *Lab) ReadMatches(id catalog.ScanID, run int) (*ledger.Reader, error) {
 	return ledger.ReadTree(l.matchesDir(id, run), secret)
 }
 
+// readTree reads the records of a scan, or the matches of one of its runs.
+func (l *Lab) readTree(id treeID) (*ledger.Reader, error) {
+	if id.run == 0 {
+		return l.ReadRecords(id.ScanID)
+	}
+	return l.ReadMatches(id.ScanID, id.run)
+}
+
+// treeDir is where a tree lies.
+func (l *Lab) treeDir(id treeID) string {
+	if id.run == 0 {
+		return l.recordsDir(id.ScanID)
+	}
+	return l.matchesDir(id.ScanID, id.run)
+}
+
+// treeSecret opens a tree.
+func (l *Lab) treeSecret(id treeID) (ledger.Secret, error) {
+	if id.run == 0 {
+		return l.recordsSecret(id.ScanID)
+	}
+	return l.matchesSecret(id.ScanID, id.run)
+}
+
 // ReadLog opens the agency log for looking.
 func (l *Lab) ReadLog() (*ledger.LogReader, error) {
 	return ledger.ReadLog(l.agencyDir(), l.keys)

@@ -63,6 +63,7 @@ func (l *Lab) Verify(ctx context.Context, exhibits []string) (v Verdict, err err
 // told is what the agency log says of the ledgers beside it.
 type told struct {
 	exhibits []string                       // that were added, in order
+	cases    map[string]string              // of each exhibit
 	starts   []catalog.ScanID               // that were begun
 	seals    map[catalog.ScanID]tutela.Seal // of those that were sealed
 	runs     map[catalog.ScanID][]tutela.MatchRun
@@ -77,13 +78,28 @@ type treeID struct {
 	run int
 }
 
+func (id treeID) String() string {
+	if id.run == 0 {
+		return id.ScanID.String()
+	}
+	return fmt.Sprintf("%s match run %d", id.ScanID, id.run)
+}
+
+// fact is the name of the fact that tells the root of such a tree.
+func (id treeID) fact() string {
+	if id.run == 0 {
+		return tutela.FactRecords
+	}
+	return tutela.FactMatches
+}
+
 func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told, error) {
 	sizes, err := l.Heads().Sizes()
 	if err != nil {
 		v.problem("%v", err)
 	}
 	heads := newVouching(sizes)
-	t := told{seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}, erased: map[treeID][]uint64{}, facts: map[treeID][]tutela.Fact{}}
+	t := told{cases: map[string]string{}, seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}, erased: map[treeID][]uint64{}, facts: map[treeID][]tutela.Fact{}}
 	for entry, err := range log.Events(ctx, 0) {
 		if ctx.Err() != nil {
 			return t, context.Cause(ctx)
@@ -105,6 +121,7 @@ func (t *told) take(ev tutela.Event) error {
 	switch ev.Kind {
 	case tutela.EventSeize:
 		t.exhibits = append(t.exhibits, ev.Exhibit)
+		t.cases[ev.Exhibit] = ev.Case
 	case tutela.EventScanStart:
 		var start tutela.ScanStart
 		if err := tutela.DecodeDetail(ev.Detail, &start); err != nil {
@@ -127,6 +144,13 @@ func (t *told) take(ev tutela.Event) error {
 		id := catalog.ScanID{Exhibit: run.Exhibit, Number: run.Number}
 		t.runs[id] = append(t.runs[id], run)
 		t.takeFacts(treeID{id, run.Run}, tutela.FactMatches, ev.Facts)
+	case tutela.EventRenew:
+		var r tutela.Renew
+		if err := tutela.DecodeDetail(ev.Detail, &r); err != nil {
+			return err
+		}
+		tree := treeID{catalog.ScanID{Exhibit: r.Exhibit, Number: r.Number}, r.Run}
+		t.takeFacts(tree, tree.fact(), ev.Facts)
 	case tutela.EventErase:
 		var e tutela.Erase
 		if err := tutela.DecodeDetail(ev.Detail, &e); err != nil {
@@ -158,53 +182,35 @@ func (t *told) takeErased(e tutela.Erase) {
 	}
 }
 
-func (l *Lab) verifyTold(ctx context.Context, t told, exhibits []string, v *Verdict) error {
+// claims are the trees of the named exhibits, or of all: those of scans that were
+// begun, each followed by its match runs.
+func (t *told) claims(exhibits []string) ([]claim, error) {
 	for _, label := range exhibits {
 		if !slices.Contains(t.exhibits, label) {
-			return fmt.Errorf("exhibit %s: %w", label, catalog.ErrNotFound)
+			return nil, fmt.Errorf("exhibit %s: %w", label, catalog.ErrNotFound)
 		}
 	}
-	seen := map[string]bool{}
+	var claims []claim
 	for _, id := range t.starts {
 		if len(exhibits) > 0 && !slices.Contains(exhibits, id.Exhibit) {
 			continue
 		}
-		seen[id.Exhibit] = true
-		if err := l.verifyScan(ctx, id, t, v); err != nil {
-			return err
+		seal, sealed := t.seals[id]
+		claims = append(claims, t.claim(treeID{ScanID: id}, sealed, seal.Records, seal.Root))
+		for _, run := range t.runs[id] {
+			claims = append(claims, t.claim(treeID{id, run.Run}, true, run.Matches, run.Root))
 		}
 	}
-	v.Exhibits = len(seen)
-	return nil
+	return claims, nil
 }
 
-func (l *Lab) verifyScan(ctx context.Context, id catalog.ScanID, t told, v *Verdict) error {
-	seal, sealed := t.seals[id]
-	records, err := l.ReadRecords(id)
-	if !sealed && errors.Is(err, fs.ErrNotExist) {
-		return nil // begun, and stopped before the first record
-	}
-	tree := treeID{ScanID: id}
-	want := claim{name: id.String(), sealed: sealed, size: seal.Records, root: seal.Root, erased: t.erased[tree], facts: t.facts[tree]}
-	n, err := v.verifyTree(ctx, records, err, want)
-	v.Records += n
-	if err != nil {
-		return err
-	}
-	for _, run := range t.runs[id] {
-		matches, err := l.ReadMatches(id, run.Run)
-		tree := treeID{id, run.Run}
-		want := claim{name: fmt.Sprintf("%s match run %d", id, run.Run), sealed: true, size: run.Matches, root: run.Root, erased: t.erased[tree], facts: t.facts[tree]}
-		if _, err := v.verifyTree(ctx, matches, err, want); err != nil {
-			return err
-		}
-	}
-	return nil
+func (t *told) claim(tree treeID, sealed bool, size uint64, root tutela.SHA256) claim {
+	return claim{tree: tree, sealed: sealed, size: size, root: root, erased: t.erased[tree], facts: t.facts[tree]}
 }
 
 // claim is what the log says of a tree.
 type claim struct {
-	name   string
+	tree   treeID
 	sealed bool // else size and root are not told
 	size   uint64
 	root   tutela.SHA256
@@ -212,28 +218,52 @@ type claim struct {
 	facts  []tutela.Fact
 }
 
+func (l *Lab) verifyTold(ctx context.Context, t told, exhibits []string, v *Verdict) error {
+	claims, err := t.claims(exhibits)
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, want := range claims {
+		seen[want.tree.Exhibit] = true
+		tree, err := l.readTree(want.tree)
+		if !want.sealed && errors.Is(err, fs.ErrNotExist) {
+			continue // begun, and stopped before the first record
+		}
+		n, err := v.verifyTree(ctx, tree, err, want)
+		if err != nil {
+			return err
+		}
+		if want.tree.run == 0 {
+			v.Records += n
+		}
+	}
+	v.Exhibits = len(seen)
+	return nil
+}
+
 // verifyTree recomputes a tree and holds it against what the log says. It returns
 // how many leaves there are.
 func (v *Verdict) verifyTree(ctx context.Context, tree *ledger.Reader, opened error, want claim) (uint64, error) {
 	if opened != nil {
-		v.problem("%s: %v", want.name, opened)
+		v.problem("%s: %v", want.tree, opened)
 		return 0, nil
 	}
 	defer tree.Close()
 	problems, err := tree.Verify(ctx, nil)
 	if errors.Is(err, ledger.ErrDamaged) {
-		v.problem("%s: %v", want.name, err)
+		v.problem("%s: %v", want.tree, err)
 	} else if err != nil {
 		return 0, err
 	}
 	for _, p := range problems {
-		v.problem("%s: %s", want.name, p)
+		v.problem("%s: %s", want.tree, p)
 	}
 	if want.sealed && tree.Size() != want.size {
-		v.problem("%s: %d leaves, the seal says %d", want.name, tree.Size(), want.size)
+		v.problem("%s: %d leaves, the seal says %d", want.tree, tree.Size(), want.size)
 	}
 	if want.sealed && tutela.SHA256(tree.Root()) != want.root {
-		v.problem("%s: root %s, the seal says %s", want.name, tree.Root(), want.root)
+		v.problem("%s: root %s, the seal says %s", want.tree, tree.Root(), want.root)
 	}
 	v.compareErased(want, tree.Erased())
 	return tree.Size(), v.compareFacts(ctx, tree, want)
@@ -248,7 +278,7 @@ func (v *Verdict) compareFacts(ctx context.Context, tree *ledger.Reader, want cl
 		if !made {
 			var err error
 			if root, err = rootUnder(ctx, f.Name, tree); errors.Is(err, ledger.ErrDamaged) {
-				v.problem("%s: %v", want.name, err)
+				v.problem("%s: %v", want.tree, err)
 				return nil
 			} else if err != nil {
 				return err
@@ -256,7 +286,7 @@ func (v *Verdict) compareFacts(ctx context.Context, tree *ledger.Reader, want cl
 			roots[f.Name] = root
 		}
 		if f.Number != tree.Size() || !bytes.Equal(f.Value, root) {
-			v.problem("%s: %s is %x over %d leaves, an event says %x over %d", want.name, f.Name, root, tree.Size(), f.Value, f.Number)
+			v.problem("%s: %s is %x over %d leaves, an event says %x over %d", want.tree, f.Name, root, tree.Size(), f.Value, f.Number)
 		}
 	}
 	if len(roots) > 1 {
@@ -280,13 +310,13 @@ func rootUnder(ctx context.Context, name string, tree *ledger.Reader) ([]byte, e
 func (v *Verdict) compareErased(want claim, erased []uint64) {
 	for _, leaf := range erased {
 		if _, told := slices.BinarySearch(want.erased, leaf); !told {
-			v.problem("%s: leaf %d cannot be opened, and no erase event tells of it", want.name, leaf)
+			v.problem("%s: leaf %d cannot be opened, and no erase event tells of it", want.tree, leaf)
 			return
 		}
 	}
 	for _, leaf := range want.erased {
 		if _, gone := slices.BinarySearch(erased, leaf); !gone {
-			v.problem("%s: leaf %d was erased, the log says, and it can be opened", want.name, leaf)
+			v.problem("%s: leaf %d was erased, the log says, and it can be opened", want.tree, leaf)
 			return
 		}
 	}
@@ -313,6 +343,7 @@ type Proof struct {
 type SecondProof struct {
 	Inclusion []ledger.Hash512
 	Root      ledger.Hash512
+	Renewal   *ledger.Proof // of the event that names Root; nil where the seal does
 }
 
 // Prove makes the proof of one record and checks every step of it. An error
@@ -326,7 +357,7 @@ func (l *Lab) Prove(ctx context.Context, scan catalog.Scan, leaf uint64) (*Proof
 	if err != nil {
 		return nil, fmt.Errorf("prove the seal of %s: %w", scan.ScanID, err)
 	}
-	if err := l.proveSecond(ctx, p, sealed.Fact(tutela.FactRecords512)); err != nil {
+	if err := l.proveSecond(ctx, p, sealed); err != nil {
 		return nil, fmt.Errorf("prove leaf %d of %s under the second root: %w", leaf, scan.ScanID, err)
 	}
 	return p, nil
@@ -355,23 +386,8 @@ func (l *Lab) proveRecord(p *Proof) (err error) {
 }
 
 // proveSeal proves the event that seals the scan, and returns it.
-func (l *Lab) proveSeal(ctx context.Context, p *Proof) (*tutela.Event, error) {
-	log, err := l.ReadLog()
-	if err != nil {
-		return nil, err
-	}
-	if p.Seal, err = log.Prove(ctx, p.Scan.LogIndex); err != nil {
-		return nil, err
-	}
-	keys, err := check.ParseLogKeys(p.LogKeys...)
-	if err != nil {
-		return nil, err
-	}
-	if p.Head, err = p.Seal.VerifyEvent(p.Seal.Opening, keys); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrIntegrity, err)
-	}
-	event, err := ledger.DecodeEvent(p.Seal.Opening.Body)
-	if err != nil {
+func (l *Lab) proveSeal(ctx context.Context, p *Proof) (event *tutela.Event, err error) {
+	if p.Seal, p.Head, event, err = l.proveEvent(ctx, p.Scan.LogIndex, p.LogKeys); err != nil {
 		return nil, err
 	}
 	var seal tutela.Seal
@@ -384,27 +400,87 @@ func (l *Lab) proveSeal(ctx context.Context, p *Proof) (*tutela.Event, error) {
 	return event, nil
 }
 
-// proveSecond proves the record under the second root that the seal names, if it
-// names one. It reads all records of the scan.
-func (l *Lab) proveSecond(ctx context.Context, p *Proof, named tutela.Fact) error {
-	if named.Name == "" {
-		return nil
+// proveEvent makes the proof of an entry of the log and checks it.
+func (l *Lab) proveEvent(ctx context.Context, index uint64, logKeys []string) (p ledger.Proof, head check.Checkpoint, event *tutela.Event, err error) {
+	log, err := l.ReadLog()
+	if err != nil {
+		return p, head, nil, err
 	}
+	if p, err = log.Prove(ctx, index); err != nil {
+		return p, head, nil, err
+	}
+	keys, err := check.ParseLogKeys(logKeys...)
+	if err != nil {
+		return p, head, nil, err
+	}
+	if head, err = p.VerifyEvent(p.Opening, keys); err != nil {
+		return p, head, nil, fmt.Errorf("%w: %w", ErrIntegrity, err)
+	}
+	event, err = ledger.DecodeEvent(p.Opening.Body)
+	return p, head, event, err
+}
+
+// proveSecond proves the record under the second root that the seal or a renewal
+// names, if one does. It reads all records of the scan.
+func (l *Lab) proveSecond(ctx context.Context, p *Proof, sealed *tutela.Event) error {
+	second := new(SecondProof)
+	named := sealed.Fact(tutela.FactRecords512)
+	if named.Name == "" {
+		index, err := l.renewal(ctx, p.Scan.ScanID)
+		if err != nil || index == 0 {
+			return err
+		}
+		proof, _, event, err := l.proveEvent(ctx, index, p.LogKeys)
+		if err != nil {
+			return err
+		}
+		second.Renewal, named = &proof, event.Fact(tutela.FactRecords512)
+	}
+	p.Second = second
+	return l.proveUnder(ctx, p, named)
+}
+
+// renewal is the index of the first event that renews the records of a scan; 0 if
+// there is none.
+func (l *Lab) renewal(ctx context.Context, id catalog.ScanID) (uint64, error) {
+	log, err := l.ReadLog()
+	if err != nil {
+		return 0, err
+	}
+	for entry, err := range log.Events(ctx, 0) {
+		if err != nil {
+			return 0, err
+		}
+		if entry.Event.Kind != tutela.EventRenew || entry.Event.Exhibit != id.Exhibit {
+			continue
+		}
+		var r tutela.Renew
+		if err := tutela.DecodeDetail(entry.Event.Detail, &r); err != nil {
+			return 0, err
+		}
+		if r.Number == id.Number && r.Run == 0 {
+			return entry.Index, nil
+		}
+	}
+	return 0, nil
+}
+
+// proveUnder fills in the proof under a second root, which must be the named one.
+func (l *Lab) proveUnder(ctx context.Context, p *Proof, named tutela.Fact) error {
 	tree, err := l.ReadRecords(p.Scan.ScanID)
 	if err != nil {
 		return err
 	}
 	defer tree.Close()
-	second := new(SecondProof)
-	if second.Inclusion, second.Root, err = tree.Prove512(ctx, p.Leaf); err != nil {
+	s := p.Second
+	if s.Inclusion, s.Root, err = tree.Prove512(ctx, p.Leaf); err != nil {
 		return err
 	}
-	if named.Number != p.Size || !bytes.Equal(named.Value, second.Root[:]) {
-		return fmt.Errorf("%w: the seal names the second root %x over %d leaves, it is %x over %d", ErrIntegrity, named.Value, named.Number, second.Root, p.Size)
+	if named.Number != p.Size || !bytes.Equal(named.Value, s.Root[:]) {
+		return fmt.Errorf("%w: the log names the second root %x over %d leaves, it is %x over %d", ErrIntegrity, named.Value, named.Number, s.Root, p.Size)
 	}
-	if err := ledger.VerifyInclusion512(second.Root, p.Size, p.Leaf, p.Opening, second.Inclusion); err != nil {
+	if err := ledger.VerifyInclusion512(s.Root, p.Size, p.Leaf, p.Opening, s.Inclusion); err != nil {
 		return fmt.Errorf("%w: %w", ErrIntegrity, err)
 	}
-	p.Second = second
 	return nil
 }
