@@ -76,6 +76,20 @@ type (
 		KnownGood  uint64       `json:"known_good"`  // records
 	}
 
+	// Disclose is the detail of EventDisclose: what its facts say, for people.
+	Disclose struct {
+		To      string          `json:"to"`
+		Purpose string          `json:"purpose"`
+		Trees   []DisclosedTree `json:"trees"`
+	}
+
+	// DisclosedTree says how many leaves of a tree were opened.
+	DisclosedTree struct {
+		Entry  uint64 `json:"entry"`  // of the event that names the root
+		Name   string `json:"name"`   // of the fact: records or matches
+		Leaves uint64 `json:"leaves"` // that were opened
+	}
+
 	// SetImport is the detail of EventSetImport.
 	SetImport struct {
 		Set     SetVersion `json:"set"`

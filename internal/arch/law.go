@@ -64,7 +64,7 @@ var law = []room{
 	{name: "internal/timestamp/client", may: []string{"internal/timestamp"}, modules: []string{}, network: true},
 	{name: "internal/timestamp/authority", may: []string{"internal/timestamp"}, modules: []string{}},
 	// the keys of people, who sign what they do
-	{name: "internal/actor", may: []string{""}, modules: []string{"golang.org/x/crypto/ssh", "golang.org/x/mod/sumdb/note"}},
+	{name: "internal/actor", may: []string{"", "internal/durable"}, modules: []string{"golang.org/x/crypto/ssh", "golang.org/x/mod/sumdb/note"}},
 	// what a court is handed to read
 	{name: "internal/report", may: []string{""}, modules: []string{"codeberg.org/go-pdf/fpdf", "golang.org/x/image/font"}},
 	// what another program says about the same evidence
@@ -78,12 +78,14 @@ var law = []room{
 	{name: "internal/lab", may: []string{"", "internal/build", "internal/durable", "internal/hashset", "internal/thumb", "internal/ledger", "internal/ledger/check", "internal/timestamp", "internal/catalog", "internal/authority"}},
 	// whether it still answers what is known
 	{name: "internal/validation", may: []string{"", "internal/build", "internal/confine", "internal/digest", "internal/evidence", "internal/picture", "internal/hashset", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority", "internal/scan", "internal/lab"}},
+	// what is handed to courts
+	{name: "internal/disclosure", may: []string{"", "internal/durable", "internal/actor", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority", "internal/lab"}, needsGrant: true},
 	{name: "internal/demo", may: []string{""}},
 
 	// what other programs call
 	{name: "match", may: []string{"", "internal/digest", "internal/picture", "internal/video", "internal/confine", "internal/hashset"}},
 	{name: "verify", may: []string{"internal/ledger/check"}, modules: []string{}},
-	{name: "cmd", may: []string{"", "internal/build", "internal/validation", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/report", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/actor", "match", "verify"}, network: true},
+	{name: "cmd", may: []string{"", "internal/build", "internal/validation", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/disclosure", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/report", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/actor", "match", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"tutela"
@@ -107,4 +109,11 @@ func (l *Lab) WithdrawKey(ctx context.Context, vkey, reason string) error {
 
 func keyFacts(person, vkey string) []tutela.Fact {
 	return []tutela.Fact{{Name: tutela.FactActor, Value: []byte(person)}, {Name: tutela.FactActorKey, Value: []byte(vkey)}}
+}
+
+// PersonKeyPath is where the lab keeps a key for a person who has none: an
+// OpenSSH key file. Its folder is made.
+func (l *Lab) PersonKeyPath(person string) (string, error) {
+	dir := filepath.Join(l.Dir, "keys", "actors")
+	return filepath.Join(dir, escape(person)+".key"), os.MkdirAll(dir, 0o700)
 }

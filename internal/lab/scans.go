@@ -194,6 +194,9 @@ func (l *Lab) ReadLog() (*ledger.LogReader, error) {
 	return ledger.ReadLog(l.agencyDir(), l.keys)
 }
 
+// LogKeys are the verifier keys of the agency log, C2SP signed-note.
+func (l *Lab) LogKeys() []string { return l.keys.VerifierKeys() }
+
 // LastMatchRun is the number of the newest match run that has a tree, 0 if
 // there is none.
 func (l *Lab) LastMatchRun(id catalog.ScanID) (int, error) {
