@@ -154,6 +154,25 @@ type (
 		To     string `json:"to"`
 		Reason string `json:"reason"`
 	}
+
+	// Receipt is the detail of EventReceive: an exhibit came from somebody outside.
+	Receipt struct {
+		From      string `json:"from"`
+		To        string `json:"to"`        // who has it from then on
+		Condition string `json:"condition"` // of bag and seal, as it was found; "" if not told
+	}
+
+	// Acquisition is the detail of EventImage: an image of the exhibit's medium was
+	// made.
+	Acquisition struct {
+		Image  string    `json:"image"`  // where it lies, as it was given, printable; "" if not told
+		Size   int64     `json:"size"`   // of the medium, in bytes; −1 if not told
+		SHA256 SHA256    `json:"sha256"` // of the medium
+		Read   bool      `json:"read"`   // this program made the digest; else it is as told
+		By     string    `json:"by"`     // who made the image
+		At     time.Time `json:"at"`     // when, as told; zero if not told
+		Tool   string    `json:"tool"`   // with what, as told
+	}
 )
 
 // Add counts n more records in a state. A state without a name counts nowhere.

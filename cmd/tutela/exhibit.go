@@ -17,6 +17,8 @@ type exhibitCommand struct {
 	List     exhibitList     `cmd:"" help:"List exhibits."`
 	Show     exhibitShow     `cmd:"" help:"Show one exhibit with its scans and its custody chain."`
 	Transfer exhibitTransfer `cmd:"" help:"Hand an exhibit over to somebody."`
+	Receive  exhibitReceive  `cmd:"" help:"Write down that an exhibit came in, and from whom."`
+	Image    exhibitImage    `cmd:"" help:"Write down that an image of an exhibit was made, with its digest."`
 	Verify   exhibitVerify   `cmd:"" help:"Read an exhibit's images whole and compare them with the digests stored in them."`
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"tutela/internal/catalog"
 	"tutela/internal/lab"
 	"tutela/internal/ledger"
-	"tutela/internal/ledger/check"
 	"tutela/internal/scan"
 	"tutela/internal/term"
 )
@@ -276,10 +274,8 @@ func proofLine(p *lab.Proof) any {
 		Size: p.Size, Root: p.Root.String(), LogIndex: p.Scan.LogIndex, LogProof: string(p.Seal.Text()),
 		LogSalt: p.Seal.Opening.Salt.String(), LogBody: base64.StdEncoding.EncodeToString(p.Seal.Opening.Body), LogKeys: p.LogKeys}
 	if p.Second != nil {
-		line.Root512 = hex.EncodeToString(p.Second.Root[:])
-		for _, h := range p.Second.Inclusion {
-			line.Second = append(line.Second, hex.EncodeToString(h[:]))
-		}
+		line.Root512 = p.Second.Root.String()
+		line.Second = hashes(p.Second.Inclusion)
 	}
 	if r := renewalOf(p); r != nil {
 		line.LogIndex2, line.LogProof2, line.LogSalt2 = &r.Index, string(r.Text()), r.Opening.Salt.String()
@@ -297,7 +293,7 @@ func renewalOf(p *lab.Proof) *ledger.Proof {
 	return p.Second.Renewal
 }
 
-func hashes(path []check.Hash) []string {
+func hashes[H fmt.Stringer](path []H) []string {
 	out := []string{}
 	for _, h := range path {
 		out = append(out, h.String())
@@ -317,7 +313,7 @@ func printProof(w io.Writer, p *lab.Proof) {
 		if r := renewalOf(p); r != nil {
 			named = r.Index
 		}
-		fmt.Fprintf(w, "  root      %x, over the same under SHA-512, named by entry %d\n", p.Second.Root, named)
+		fmt.Fprintf(w, "  root      %s, over the same under SHA-512, named by entry %d\n", p.Second.Root, named)
 	}
 	fmt.Fprintf(w, "  seal      entry %d of the agency log names that root\n", p.Scan.LogIndex)
 	fmt.Fprintf(w, "  head      the log of %s entries is signed by %d keys\n", term.Count(p.Head.Size), len(p.LogKeys))

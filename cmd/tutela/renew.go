@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -53,9 +52,9 @@ func printRenewed(a *app, r lab.Renewed) error {
 		Root     string `json:"root"`
 		Root512  string `json:"root_sha512"`
 		LogIndex uint64 `json:"log_index"`
-	}{"renewed", r.Exhibit, r.Number, r.Run, r.Leaves, r.Erased, r.Root.String(), hex.EncodeToString(r.Root512[:]), r.LogIndex}
+	}{"renewed", r.Exhibit, r.Number, r.Run, r.Leaves, r.Erased, r.Root.String(), r.Root512.String(), r.LogIndex}
 	return a.print(line, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s read, root %x under SHA-512, entry %d of the agency log.\n", treeName(r.Exhibit, r.Number, r.Run), leavesOf(r.Leaves), r.Root512, r.LogIndex)
+		fmt.Fprintf(w, "%s: %s read, root %s under SHA-512, entry %d of the agency log.\n", treeName(r.Exhibit, r.Number, r.Run), leavesOf(r.Leaves), r.Root512, r.LogIndex)
 		if r.Erased > 0 {
 			fmt.Fprintf(w, "  Of %s the hash counts that was noted at erasing: nobody can make it again.\n", erasedOf(r.Erased))
 		}

@@ -73,6 +73,10 @@ func (p *projection) apply() error {
 		return p.seize()
 	case tutela.EventTransfer:
 		return p.transfer()
+	case tutela.EventReceive:
+		return p.receive()
+	case tutela.EventImage:
+		return p.image()
 	case tutela.EventScanStart:
 		return p.scanStart()
 	case tutela.EventSeal:
@@ -200,15 +204,43 @@ func (p *projection) transfer() error {
 	if err := p.decode(&t); err != nil {
 		return err
 	}
+	return p.holder(t.To)
+}
+
+func (p *projection) receive() error {
+	var r tutela.Receipt
+	if err := p.decode(&r); err != nil {
+		return err
+	}
+	if r.From == "" {
+		return fmt.Errorf("%w: received from nobody", ErrDetail)
+	}
+	return p.holder(r.To)
+}
+
+// holder gives the exhibit that the event is about to somebody.
+func (p *projection) holder(to string) error {
 	x, err := p.nouns.Exhibit(p.ev.Exhibit)
 	if err != nil {
 		return wanting(err, "exhibit", p.ev.Exhibit)
 	}
-	if t.To == "" {
-		return fmt.Errorf("%w: transferred to nobody", ErrDetail)
+	if to == "" {
+		return fmt.Errorf("%w: given to nobody", ErrDetail)
 	}
-	x.Holder = t.To
+	x.Holder = to
 	return p.nouns.PutExhibit(x)
+}
+
+// image changes no noun; it must be of an exhibit that is there.
+func (p *projection) image() error {
+	var a tutela.Acquisition
+	if err := p.decode(&a); err != nil {
+		return err
+	}
+	if _, err := p.nouns.Exhibit(p.ev.Exhibit); err != nil {
+		return wanting(err, "exhibit", p.ev.Exhibit)
+	}
+	return nil
 }
 
 func (p *projection) scanStart() error {

@@ -477,7 +477,7 @@ func (l *Lab) proveUnder(ctx context.Context, p *Proof, named tutela.Fact) error
 		return err
 	}
 	if named.Number != p.Size || !bytes.Equal(named.Value, s.Root[:]) {
-		return fmt.Errorf("%w: the log names the second root %x over %d leaves, it is %x over %d", ErrIntegrity, named.Value, named.Number, s.Root, p.Size)
+		return fmt.Errorf("%w: the log names the second root %x over %d leaves, it is %s over %d", ErrIntegrity, named.Value, named.Number, s.Root, p.Size)
 	}
 	if err := ledger.VerifyInclusion512(s.Root, p.Size, p.Leaf, p.Opening, s.Inclusion); err != nil {
 		return fmt.Errorf("%w: %w", ErrIntegrity, err)
