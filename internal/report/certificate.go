@@ -118,7 +118,7 @@ func identified(d *Data, n *numbering) section {
 }
 
 func scansCertified(d *Data) table {
-	t := table{caption: "Exhibits", head: []string{"Exhibit", "Device", "Sealed (UTC)", "Entries", "Log entry and root"}, shares: []float64{.14, .22, .14, .11, .39}, numbers: []bool{false, false, false, true, false}}
+	t := table{caption: "Exhibits", head: []string{"Exhibit", "Device", "Sealed (UTC)", "Entries", "Log entry and root"}, shares: []float64{.14, .21, .13, .12, .4}, numbers: []bool{false, false, false, true, false}}
 	for _, e := range d.Exhibits {
 		for _, scan := range e.Scans {
 			if scan.Seal == nil {
@@ -136,7 +136,7 @@ func scansCertified(d *Data) table {
 // itemsCertified lists the items whose whole content was read: only of those can
 // be certified what they are.
 func itemsCertified(d *Data) table {
-	t := table{caption: "Items", head: []string{"Exhibit, scan, leaf", "Path", "Bytes", "SHA-256"}, shares: []float64{.17, .34, .11, .38}, numbers: []bool{false, false, true, false}}
+	t := table{caption: "Items", head: []string{"Exhibit, scan, leaf", "Path", "Bytes", "SHA-256"}, shares: []float64{.16, .32, .13, .39}, numbers: []bool{false, false, true, false}}
 	for _, e := range d.Exhibits {
 		for _, item := range e.Items {
 			r := &item.Record

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"strings"
@@ -67,7 +68,7 @@ func means(d *Data) section {
 		s.add(t)
 	}
 	if len(d.Sets) > 0 {
-		t := table{caption: "Hash sets", head: []string{"Set", "Version", "Status", "Entries", "SHA-256 of the compiled set"}, shares: []float64{.2, .09, .13, .13, .45}, numbers: []bool{false, true, false, true, false}}
+		t := table{caption: "Hash sets", head: []string{"Set", "Version", "Status", "Entries", "SHA-256 of the compiled set"}, shares: []float64{.2, .09, .13, .13, .45}, numbers: []bool{false, false, false, true, false}}
 		for _, set := range d.Sets {
 			t.rows = append(t.rows, []paragraph{sentence(set.Name), sentence(fmt.Sprint(set.Version)), sentence(set.Status.String()), sentence(size(set.Count)), verbatim(set.Digest.String())})
 		}
@@ -81,7 +82,7 @@ func validation(d *Data) []block {
 	if len(d.Validations) == 0 {
 		return []block{sentence("No validation of the tool is recorded in the ledger.")}
 	}
-	t := table{caption: "Validation, as recorded in the ledger", head: []string{"Entry", "Time (UTC)", "Tool", "Held against", "Result"}, shares: []float64{.08, .15, .2, .2, .37}, numbers: []bool{true, false, false, false, false}}
+	t := table{caption: "Validation, as recorded in the ledger", head: []string{"Entry", "Time (UTC)", "Tool", "Held against", "Result"}, shares: []float64{.08, .15, .2, .2, .37}}
 	for _, v := range d.Validations {
 		t.rows = append(t.rows, []paragraph{sentence(fmt.Sprint(v.Index)), sentence(second(v.Time)), sentence(v.Tool), sentence(v.Against), sentence(v.Result)})
 	}
@@ -97,7 +98,8 @@ func checking(d *Data) section {
 		say(exact("tutela verify BUNDLE"), text(" is another program that checks the same rules.")),
 		say(exact("sha256sum FILE"), text(" computes the SHA-256 of a file, to hold against section 5.")),
 	})
-	s.add(sentence("Obtain the keys below by another way than this report, for example from the agency's publication, and compare them. All keys of the log must have signed."))
+	s.add(say(text("Obtain the keys by another way than this report, for example from the agency's publication, and compare their fingerprints with those below: "), exact("printf %s KEY | sha256sum"),
+		text(", where KEY is what stands behind log or witness in the bundle's file policy. All keys of the log must have signed.")))
 	s.add(keys("Keys of the log", d.Log.Keys))
 	if len(d.Log.Witnesses) > 0 {
 		s.add(keys("Keys of witnesses, of whom "+orBlank(d.Log.Quorum, "some")+" must have cosigned", d.Log.Witnesses))
@@ -107,24 +109,16 @@ func checking(d *Data) section {
 	return s
 }
 
-// keys shows vkeys of C2SP signed-note: name, key ID and key.
+// keys shows vkeys of C2SP signed-note (name, key ID, key) by their fingerprints:
+// a post-quantum key would fill half a page, and a key ID alone can be forged.
 func keys(caption string, vkeys []string) block {
-	t := table{caption: caption, head: []string{"Name", "Key ID", "Key (C2SP signed-note, base64)"}, shares: []float64{.25, .13, .62}}
+	t := table{caption: caption, head: []string{"Name", "Key ID", "SHA-256 of the key's line without its end"}, shares: []float64{.25, .11, .64}}
 	for _, vkey := range vkeys {
 		name, rest, _ := strings.Cut(vkey, "+")
-		id, key, _ := strings.Cut(rest, "+")
-		t.rows = append(t.rows, []paragraph{sentence(name), verbatim(id), verbatim(shortKey(key))})
+		id, _, _ := strings.Cut(rest, "+")
+		t.rows = append(t.rows, []paragraph{sentence(name), verbatim(id), verbatim(fmt.Sprintf("%x", sha256.Sum256([]byte(vkey))))})
 	}
 	return t
-}
-
-// shortKey leaves out the middle of a long key: the key ID is a hash of all of it.
-func shortKey(key string) string {
-	const keep = 44
-	if len(key) <= 2*keep {
-		return key
-	}
-	return fmt.Sprintf("%s…%s (%d characters)", key[:keep], key[len(key)-keep:], len(key))
 }
 
 func glossary() section {

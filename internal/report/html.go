@@ -13,7 +13,7 @@ import (
 
 // style sheet of the page. It is the only thing the page's own policy allows:
 // no script, no picture, nothing from anywhere.
-const sheet = `
+var sheet = `
 :root{color-scheme:light}
 body{font:16px/1.5 "Go","Source Sans 3","Segoe UI",system-ui,sans-serif;color:#14171a;background:#fff;max-width:56rem;margin:0 auto;padding:2.5rem 1.5rem 4rem}
 h1{font-size:2rem;line-height:1.2;margin:0 0 .2rem}
@@ -40,7 +40,17 @@ th{background:#eceef1}
 footer{margin-top:3rem;border-top:1px solid #b9c0c7;padding-top:.7rem;color:#4a5259;font-size:.85rem}
 @media(max-width:40rem){dl{grid-template-columns:1fr;gap:0 0}dd{margin-bottom:.5rem}}
 @media print{@page{size:A4;margin:20mm}body{padding:0;max-width:none;font-size:10pt}thead{display:table-header-group}h2,h3{break-after:avoid}tr{break-inside:avoid}}
-`
+` + columnWidths()
+
+// columnWidths are rules for columns of each percentage: the policy allows no
+// style in the elements themselves.
+func columnWidths() string {
+	var b strings.Builder
+	for percent := 1; percent < 100; percent++ {
+		fmt.Fprintf(&b, ".w%d{width:%d%%}", percent, percent)
+	}
+	return b.String() + "\n"
+}
 
 // writeHTML writes the document as one page of HTML that is well-formed XML too,
 // so that any reader sees the same tree.
@@ -150,7 +160,11 @@ func (p *page) table(t table) {
 	if t.caption != "" {
 		p.put("<caption>%s</caption>\n", escaped(t.caption))
 	}
-	p.put("<thead><tr>")
+	p.put("<colgroup>")
+	for _, share := range t.shares {
+		p.put("<col class=\"w%.0f\"/>", share*100)
+	}
+	p.put("</colgroup>\n<thead><tr>")
 	for i, name := range t.head {
 		p.put("<th scope=\"col\"%s>%s</th>", t.class(i), escaped(name))
 	}
@@ -172,23 +186,42 @@ func (t table) class(column int) string {
 	return ""
 }
 
-// spans writes text with its styles. What is verbatim is kept apart from the
-// direction of writing around it.
+// spans writes text with its styles.
 func spans(p paragraph) string {
 	var b strings.Builder
 	for _, s := range p {
-		t := escaped(s.text)
 		switch s.style {
 		case strong:
-			t = "<strong>" + t + "</strong>"
+			b.WriteString("<strong>" + escaped(s.text) + "</strong>")
 		case code:
-			t = "<bdi><code>" + t + "</code></bdi>"
+			b.WriteString(verbatimHTML(s.text))
 		case blank:
-			t = `<span class="blank">` + t + "</span>"
+			b.WriteString(`<span class="blank">` + escaped(s.text) + "</span>")
+		default:
+			b.WriteString(escaped(s.text))
 		}
-		b.WriteString(t)
 	}
 	return b.String()
+}
+
+// verbatimHTML keeps what is verbatim apart from the direction of writing around
+// it, and the parts of a path from one another: else a browser would show folders
+// with Hebrew or Arabic names in the wrong order.
+func verbatimHTML(s string) string {
+	if !strings.ContainsFunc(s, rightToLeft) {
+		return "<code>" + escaped(s) + "</code>"
+	}
+	parts := strings.Split(s, "/")
+	for i, part := range parts {
+		parts[i] = `<bdi dir="ltr">` + escaped(part) + "</bdi>"
+	}
+	return `<code dir="ltr">` + strings.Join(parts, "/") + "</code>"
+}
+
+// rightToLeft reports whether a rune may be written from right to left: the
+// blocks that Unicode sets aside for such scripts (UAX 9, table of defaults).
+func rightToLeft(r rune) bool {
+	return r >= 0x0590 && r <= 0x08ff || r >= 0xfb1d && r <= 0xfdff || r >= 0xfe70 && r <= 0xfeff || r >= 0x10800 && r <= 0x10fff || r >= 0x1e800 && r <= 0x1efff
 }
 
 func escaped(s string) string { return html.EscapeString(visible(s)) }

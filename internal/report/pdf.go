@@ -172,7 +172,7 @@ func (s *setter) section(i int, part section) {
 	if s.doc.numbered {
 		title = strconv.Itoa(i+1) + "  " + title
 	}
-	s.need(24)
+	s.need(room(part))
 	s.y += 5
 	s.pdf.Bookmark(printed(title), 0, s.y)
 	s.text(say(bold(title)), marginLeft, bodyWidth, 13)
@@ -180,6 +180,17 @@ func (s *setter) section(i int, part section) {
 	for _, b := range part.blocks {
 		s.block(b)
 	}
+}
+
+// room is what must be left on a page for a section to begin there: nobody signs
+// a page that says nothing else.
+func room(part section) float64 {
+	for _, b := range part.blocks {
+		if _, signed := b.(signature); signed {
+			return 65
+		}
+	}
+	return 24
 }
 
 func (s *setter) block(b block) {
@@ -217,21 +228,28 @@ func (s *setter) fact(f fact) {
 	for _, p := range f.more {
 		s.text(p, marginLeft+indent, bodyWidth-indent, bodySize)
 	}
-	s.pdf.SetTextColor(90, 90, 90)
-	s.text(sentence(f.ref), marginLeft+indent, bodyWidth-indent, smallSize)
-	s.pdf.SetTextColor(0, 0, 0)
+	if f.ref != "" {
+		s.pdf.SetTextColor(90, 90, 90)
+		s.text(sentence(f.ref), marginLeft+indent, bodyWidth-indent, smallSize)
+		s.pdf.SetTextColor(0, 0, 0)
+	}
 	s.y += 2.2
 }
 
 func (s *setter) facts(pairs []pair) {
 	const names = 42.0
 	for _, p := range pairs {
-		lines := s.lines(p.value, bodyWidth-names, bodySize)
-		s.need(lineHeight(bodySize) * float64(min(len(lines), 4)))
+		name, value := s.lines(sentence(p.name), names-4, bodySize), s.lines(p.value, bodyWidth-names, bodySize)
+		for len(value) < len(name) {
+			value = append(value, nil)
+		}
+		s.need(lineHeight(bodySize) * float64(max(len(name), min(len(value), 4))))
 		s.pdf.SetTextColor(90, 90, 90)
-		s.lineAt(s.fit(sentence(p.name), bodySize, names-2), marginLeft, s.y+bodySize*point, bodySize)
+		for i, l := range name {
+			s.lineAt(l, marginLeft, s.y+float64(i)*lineHeight(bodySize)+bodySize*point, bodySize)
+		}
 		s.pdf.SetTextColor(0, 0, 0)
-		s.place(lines, marginLeft+names, bodySize)
+		s.place(value, marginLeft+names, bodySize)
 	}
 	s.y += 2
 }

@@ -102,11 +102,11 @@ func TestHTMLIsInert(t *testing.T) {
 func checkInert(t *testing.T, name string, page []byte) {
 	t.Helper()
 	allowed := map[string]bool{}
-	for _, e := range strings.Fields("html head meta title style body main section h1 h2 h3 p dl dt dd ol ul li span strong bdi code table caption thead tbody tr th td footer") {
+	for _, e := range strings.Fields("html head meta title style body main section h1 h2 h3 p dl dt dd ol ul li span strong bdi code table caption colgroup col thead tbody tr th td footer") {
 		allowed[e] = true
 	}
 	attributes := map[string]bool{}
-	for _, a := range strings.Fields("lang charset http-equiv content name class id aria-labelledby role scope") {
+	for _, a := range strings.Fields("lang dir charset http-equiv content name class id aria-labelledby role scope") {
 		attributes[a] = true
 	}
 	decoder := xml.NewDecoder(bytes.NewReader(page))

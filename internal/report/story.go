@@ -185,7 +185,7 @@ func custodyOf(e Exhibit) block {
 		return sentence("No event of its custody is given here.")
 	}
 	t := table{caption: "Custody of " + e.Label + ", from the agency log", head: []string{"Entry", "Time (UTC)", "What happened", "Who", "Under authority", "Signed by"},
-		shares: []float64{.08, .2, .26, .19, .16, .11}, numbers: []bool{true, false, false, false, false, false}}
+		shares: []float64{.08, .2, .26, .19, .16, .11}}
 	for _, ev := range e.Custody {
 		t.rows = append(t.rows, []paragraph{
 			sentence(strconv.FormatUint(ev.Index, 10)), sentence(second(ev.Time)), sentence(happened(ev)), sentence(ev.Actor), sentence(ev.Authority), verbatim(ev.Signer),

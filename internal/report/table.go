@@ -6,6 +6,8 @@ package report
 const (
 	cellPad  = 1.2 // mm beside and over the text of a cell
 	cellSize = smallSize
+
+	numberPad = 2.0 // mm more behind a number, which the next column begins too near to
 )
 
 // row is a row broken into lines: for each column those it takes.
@@ -53,7 +55,11 @@ func headCells(t table) (cells []paragraph) {
 
 func (s *setter) row(t table, cells []paragraph) (r row) {
 	for i, share := range t.shares {
-		r = append(r, s.lines(cells[i], share*bodyWidth-2*cellPad, cellSize))
+		room := share*bodyWidth - 2*cellPad
+		if t.numbers != nil && t.numbers[i] {
+			room -= numberPad
+		}
+		r = append(r, s.lines(cells[i], room, cellSize))
 	}
 	return r
 }
@@ -97,7 +103,7 @@ func (s *setter) rowAt(t table, r row) {
 		for _, l := range cell {
 			at := x + cellPad
 			if t.numbers != nil && t.numbers[i] {
-				at = x + t.shares[i]*bodyWidth - cellPad - l.width()
+				at = x + t.shares[i]*bodyWidth - cellPad - numberPad - l.width()
 			}
 			s.lineAt(l, at, y, cellSize)
 			y += lineHeight(cellSize)
