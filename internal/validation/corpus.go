@@ -1,14 +1,13 @@
 package validation
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
+
+	"github.com/klauspost/compress/zstd"
 
 	"tutela"
 )
@@ -20,20 +19,23 @@ import (
 var corpus embed.FS
 
 // largest bounds a file of the corpus once it is unpacked, in bytes.
-const largest = 64 << 20
+const largest = 128 << 20
 
-// file is a file of the corpus; one that ends in .gz is unpacked.
+// packed ends the names of files that are packed.
+const packed = ".zst"
+
+// file is a file of the corpus; one that ends in .zst is unpacked.
 func file(name string) ([]byte, error) {
 	b, err := corpus.ReadFile("corpus/" + name)
-	if err != nil || !strings.HasSuffix(name, ".gz") {
+	if err != nil || !strings.HasSuffix(name, packed) {
 		return b, err
 	}
-	z, err := gzip.NewReader(bytes.NewReader(b))
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(largest))
 	if err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", name, err)
+		return nil, err
 	}
-	b, err = io.ReadAll(io.LimitReader(z, largest))
-	if err != nil {
+	defer d.Close()
+	if b, err = d.DecodeAll(b, nil); err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", name, err)
 	}
 	return b, nil
@@ -62,7 +64,7 @@ func table(name string, columns int) (rows [][]string, err error) {
 
 // questions are all of them, in their order.
 func questions() (all []question, err error) {
-	for _, area := range []func() ([]question, error){digests, trees, pictures} {
+	for _, area := range []func() ([]question, error){digests, pictures, containers, filesystems, archives, lookups, trees, notes} {
 		some, err := area()
 		if err != nil {
 			return nil, fmt.Errorf("read the corpus: %w", err)

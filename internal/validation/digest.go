@@ -43,7 +43,7 @@ func digests() (all []question, err error) {
 // title is how a message is called: its first characters, or bytes.
 func title(message []byte) string {
 	const shown = 12
-	if head := message[:min(len(message), shown)]; len(bytes.Trim(head, letters)) > 0 {
+	if head := message[:min(len(message), shown)]; len(bytes.Trim(head, ordinary)) > 0 {
 		return hex.EncodeToString(head[:min(len(head), shown/2)]) + " …"
 	}
 	if len(message) > shown {
@@ -52,7 +52,7 @@ func title(message []byte) string {
 	return strconv.Quote(string(message))
 }
 
-const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
+const ordinary = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
 
 // digestOf is the digest that every way gives, or what each gives where they differ.
 func digestOf(ctx context.Context, algorithm string, message []byte) (string, error) {
