@@ -22,6 +22,8 @@ type ledgerCommand struct {
 	Log    ledgerLog    `cmd:"" help:"List the events of the agency log."`
 	Verify ledgerVerify `cmd:"" help:"Recompute everything: the agency log, every exhibit ledger, every seal."`
 	Prove  ledgerProve  `cmd:"" help:"Prove one record of an exhibit, down from the signed head."`
+	Stamp  ledgerStamp  `cmd:"" help:"Have a head stamped by the policy's time-stamping authorities, or anchored in Bitcoin."`
+	Stamps ledgerStamps `cmd:"" help:"List when the heads that were kept existed, and verify who says so."`
 	Erase  ledgerErase  `cmd:"" help:"Erase single records for ever; everything else stays provable."`
 	Renew  ledgerRenew  `cmd:"" help:"Give sealed ledgers a second root, under SHA-512, before anybody doubts the first."`
 	Scrub  ledgerScrub  `cmd:"" help:"Read every byte of the exhibit ledgers, say which file is damaged and where, and repair what can be."`
@@ -164,8 +166,12 @@ func (c *ledgerVerify) Run(a *app) error {
 		Entries  uint64   `json:"log_entries"`
 		Erased   uint64   `json:"erased"`
 		Second   int      `json:"second_roots"`
+		Heads    int      `json:"heads"`
+		Stamps   int      `json:"stamps"`
 		Problems []string `json:"problems"`
-	}{"verdict", len(verdict.Problems) == 0, verdict.Exhibits, verdict.Records, verdict.Entries, verdict.Erased, verdict.Second, append([]string{}, verdict.Problems...)}
+		Notes    []string `json:"notes"`
+	}{"verdict", len(verdict.Problems) == 0, verdict.Exhibits, verdict.Records, verdict.Entries, verdict.Erased, verdict.Second,
+		verdict.Heads, verdict.Stamps, append([]string{}, verdict.Problems...), append([]string{}, verdict.Notes...)}
 	err = a.print(line, func(w io.Writer) { printVerdict(w, verdict) })
 	if err == nil && len(verdict.Problems) > 0 {
 		return errIntegrity
@@ -177,12 +183,22 @@ func printVerdict(w io.Writer, v lab.Verdict) {
 	for _, p := range v.Problems {
 		fmt.Fprintln(w, "PROBLEM:", p)
 	}
+	for _, n := range v.Notes {
+		fmt.Fprintln(w, "NOTE:", n)
+	}
 	verb := "verified"
 	if len(v.Problems) > 0 {
 		verb = "examined"
 	}
 	fmt.Fprintf(w, "%s %s: %s, %s, %s of the agency log.%s\n",
-		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, count(v.Exhibits, "exhibit"), count(v.Records, "record"), count(v.Entries, "entry"), erasedLeaves(v.Erased)+secondRoots(v.Second))
+		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, count(v.Exhibits, "exhibit"), count(v.Records, "record"), count(v.Entries, "entry"), erasedLeaves(v.Erased)+secondRoots(v.Second)+keptHeads(v.Heads, v.Stamps))
+}
+
+func keptHeads(heads, stamps int) string {
+	if heads == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %s that others vouch for, %s verified.", count(heads, "head"), count(stamps, "time-stamp"))
 }
 
 func erasedLeaves(n uint64) string {
@@ -380,6 +396,7 @@ func (c *ledgerRescan) rescan(a *app, l *lab.Lab, s catalog.Scan, seized *seized
 	j.Profile = scan.Profile(s.Start.Profile)
 	seized.hand(&j)
 	began, watch := time.Now(), watchScan(a, j)
+	defer watchClock(a, l)()
 	differences := []string{}
 	compared, err := scan.Rescan(a.ctx, grant, j, func(d scan.Difference) error {
 		differences = append(differences, d.String())

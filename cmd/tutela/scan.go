@@ -112,6 +112,7 @@ func (c *scanCommand) scan(a *app, l *lab.Lab, seized *seized, start tutela.Scan
 	debug.SetGCPercent(300)
 	began := time.Now()
 	watch := watchScan(a, job)
+	defer watchClock(a, l)()
 	sum, err := scan.Run(a.ctx, grant, job)
 	watch.stop()
 	if err != nil {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -78,11 +79,16 @@ func (t Trust) judgeStamp(response, signed []byte) Vouched {
 		v.State, v.Problem = VouchUnverified, "no root certificate to trust was given"
 		return v
 	}
-	if _, err := timestamp.Verify(response, signed, t.Roots); err != nil {
+	_, err = timestamp.Verify(response, signed, t.Roots)
+	_, stranger := errors.AsType[x509.UnknownAuthorityError](err)
+	switch {
+	case stranger: // whom somebody else may trust
+		v.State, v.Problem = VouchUnverified, "it leads to none of the root certificates to trust"
+	case err != nil:
 		v.State, v.Problem = VouchFailed, err.Error()
-		return v
+	default:
+		v.State = VouchVerified
 	}
-	v.State = VouchVerified
 	return v
 }
 
@@ -227,6 +233,26 @@ func (l *Lab) verifyHeads(k *vouching, v *Verdict) {
 	}
 }
 
+// TimeRoots are the root certificates of time-stamping authorities that the policy
+// names or named before; nil if there are none.
+func (l *Lab) TimeRoots(ctx context.Context) (*x509.CertPool, error) {
+	log, err := l.ReadLog()
+	if err != nil {
+		return nil, err
+	}
+	k := newVouching(nil)
+	for entry, err := range log.Events(ctx, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("read the agency log: %w", err)
+		}
+		if err := k.take(entry); err != nil {
+			return nil, fmt.Errorf("event %d of the agency log: %w", entry.Index, err)
+		}
+	}
+	t, err := k.trusted()
+	return t.Roots, err
+}
+
 // verifyNames reports files that are nothing. What a crash left half written is
 // none of them.
 func (h *Heads) verifyNames(files []fs.DirEntry, v *Verdict) {
@@ -305,6 +331,10 @@ func (k *vouching) verifyTimes(all []Vouched, v *Verdict) {
 		case VouchVerified:
 			v.Stamps++
 			k.verifyClock(one, v)
+		case VouchUnverified:
+			if one.Kind == "rfc3161" && len(k.trust) > 0 {
+				v.note("the head of %d entries that was kept: the time-stamp by %s does not count: %s", one.Size, one.By, one.Problem)
+			}
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (c *Calendar) Submit(ctx context.Context, p *timestamp.Proof) error {
 // whoever wrote the proof does not choose whom this machine calls.
 func (c *Calendar) Upgrade(ctx context.Context, p *timestamp.Proof) error {
 	for _, a := range p.Attestations() {
-		if a.Calendar == "" || strings.TrimSuffix(a.Calendar, "/") != strings.TrimSuffix(c.URL, "/") {
+		if a.Calendar == "" || !SameCalendar(a.Calendar, c.URL) {
 			continue
 		}
 		answer, err := send(ctx, http.MethodGet, c.path("timestamp/"+hex.EncodeToString(a.Message)), "", typeOTS, nil)
@@ -46,5 +46,8 @@ func (c *Calendar) Upgrade(ctx context.Context, p *timestamp.Proof) error {
 	}
 	return nil
 }
+
+// SameCalendar reports whether two addresses name one calendar.
+func SameCalendar(a, b string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") }
 
 func (c *Calendar) path(name string) string { return strings.TrimSuffix(c.URL, "/") + "/" + name }
