@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tutela"
+	"tutela/verify"
 )
 
 var (
@@ -350,7 +351,28 @@ func mutantDrawing() *drawing {
 
 // judges are the verifiers that must agree.
 func judges(t *testing.T) map[string]judge {
-	return map[string]judge{"verify.py": scriptJudge(t)}
+	return map[string]judge{"verify.py": scriptJudge(t), "verify": libraryJudge(t)}
+}
+
+// libraryJudge is package verify.
+func libraryJudge(t *testing.T) judge {
+	return func(m mutant) (bool, string) {
+		var o verify.Options
+		if m.policy != nil {
+			o.Policies = [][]byte{m.policy}
+		}
+		v, err := verify.Files(m.files, o)
+		if m.tar != nil {
+			v, err = verify.Tar(m.tar, o)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", m.name, err)
+		}
+		if v.OK == (len(v.Problems) > 0) {
+			t.Errorf("%s: ok %v with problems %q", m.name, v.OK, v.Problems)
+		}
+		return v.OK, strings.Join(v.Problems, "; ")
+	}
 }
 
 // TestMutants: of a bundle damaged in a random way no verifier accepts what it

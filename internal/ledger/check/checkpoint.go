@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -154,4 +155,43 @@ func canonicalSignatures(n *note.Note, signed []byte) error {
 		}
 	}
 	return nil
+}
+
+// OpenSignature demands that one of the keys has signed text, and that signature
+// is its one line and nothing else: C2SP signed-note. Errors wrap [ErrSignature].
+func OpenSignature(text, signature []byte, keys []note.Verifier) error {
+	n, err := note.Open(slices.Concat(text, []byte("\n"), signature), anyOf(keys))
+	if err != nil {
+		return fmt.Errorf("%w: %v", ErrSignature, err)
+	}
+	if n.Text != string(text) || len(n.Sigs) != 1 || len(n.UnverifiedSigs) > 0 {
+		return fmt.Errorf("%w: not one line", ErrSignature)
+	}
+	if err := canonicalSignatures(n, slices.Concat(text, []byte("\n"), signature)); err != nil {
+		return fmt.Errorf("%w: %v", ErrSignature, err)
+	}
+	return nil
+}
+
+// ErrSignature is wrapped by every refusal of [OpenSignature].
+var ErrSignature = errors.New("signature does not hold")
+
+// anyOf are keys of which a line may name any. Two that answer to one name and ID
+// are known to nobody.
+type anyOf []note.Verifier
+
+func (keys anyOf) Verifier(name string, hash uint32) (found note.Verifier, err error) {
+	for _, k := range keys {
+		if k.Name() != name || k.KeyHash() != hash {
+			continue
+		}
+		if found != nil {
+			return nil, fmt.Errorf("two keys %08x of %s", hash, name)
+		}
+		found = k
+	}
+	if found == nil {
+		return nil, &note.UnknownVerifierError{Name: name, KeyHash: hash}
+	}
+	return found, nil
 }

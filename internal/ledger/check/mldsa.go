@@ -147,6 +147,19 @@ func ParseVerifierKey(vkey string) (note.Verifier, error) {
 	return nil, fmt.Errorf("verifier key of %s: signature type 0x%02x is not known", name, alg)
 }
 
+// ParseSignerKey reads the vkey of a person or of a recovery key: Ed25519 (0x01).
+// Only the canonical text is accepted.
+func ParseSignerKey(vkey string) (note.Verifier, error) {
+	name, alg, _, err := splitKey(vkey)
+	if err != nil {
+		return nil, err
+	}
+	if alg != algEd25519 {
+		return nil, fmt.Errorf("verifier key of %s: signature type 0x%02x where Ed25519 is demanded", name, alg)
+	}
+	return note.NewVerifier(vkey)
+}
+
 // keyHash is the key ID that signed-note recommends and tlog-cosignature
 // demands: the first four bytes of SHA-256(name ‖ "\n" ‖ type ‖ public key).
 func keyHash(name string, alg byte, key []byte) uint32 {

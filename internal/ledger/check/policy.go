@@ -108,6 +108,17 @@ func (p *Policy) checkBundleForm() error {
 	return nil
 }
 
+// LogKeys are the vkeys of the logs that the policy names.
+func (p *Policy) LogKeys() (vkeys []string) {
+	for _, l := range p.logs {
+		vkeys = append(vkeys, l.vkey)
+	}
+	return vkeys
+}
+
+// Witnesses is how many witnesses the policy names.
+func (p *Policy) Witnesses() int { return len(p.witnesses) }
+
 // Text is the policy in the form that stands in a bundle, without addresses.
 func (p *Policy) Text() string {
 	var b strings.Builder

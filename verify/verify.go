@@ -1,0 +1,131 @@
+// Package verify checks a disclosure bundle, tutela-bundle@v1, alone: without the
+// agency, its program, its word or a network. It follows
+// docs/reference/bundle-format.md, as verify.py does in another language; the two
+// are held against each other.
+//
+// Call [Path] with a folder or a tar, then [WritePage] for the page that a court
+// reads. [Script] is verify.py, which lies in every bundle.
+//
+// Promised: no file is written and no connection opened; of content of any size
+// only a stretch is in memory; a bundle that breaks a rule is refused with at
+// least one reason, and one that breaks none holds. A time-stamp never decides: with
+// roots or block headers to check it by, the verdict says what it proves.
+//
+// Not promised: that the keys are those of the agency and its witnesses (compare
+// them with what you got by another way), and anything that [Verdict.NotProven]
+// names. Memory grows with the number of files, and with the events.
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"tutela/internal/timestamp"
+)
+
+// Script is verify.py: the same check in Python 3.9 or later, with its standard
+// library alone. Nobody changes it.
+//
+//go:embed verify.py
+var Script []byte
+
+// Options are what the reader of a bundle knows by another way. The zero value
+// asks for the bundle's own policy alone.
+type Options struct {
+	Policies     [][]byte       // further policies, in any form of C2SP tlog-policy; all must hold
+	TimeRoots    *x509.CertPool // of time-stamping authorities that are trusted; nil: none
+	BlockHeaders [][]byte       // of Bitcoin, 80 bytes each
+}
+
+// Verdict says what a bundle proves. If it is refused, all but Problems is empty
+// or not to be believed.
+type Verdict struct {
+	OK     bool
+	Opened uint64 // leaves that were opened
+
+	Case, To, Purpose, Officer string
+	Issued                     time.Time // says the officer
+	Exhibits                   []string  // labels, sorted
+	Size                       uint64    // of the log, in entries
+	Root                       string    // of the log, hexadecimal digits
+	Keys                       []string  // names and key IDs of the log's keys
+	PolicySHA256               string    // of the bundle's policy, hexadecimal digits
+
+	Proven    []string // sentences
+	NotProven []string // sentences
+	Problems  []string // why it was refused; at least one if OK is false
+}
+
+// Path checks the bundle that a folder or a tar holds. The error is about what
+// could not be read; what was read and does not hold is in the verdict.
+func Path(path string, o Options) (*Verdict, error) {
+	return PathContext(context.Background(), path, o)
+}
+
+// PathContext is [Path]; it ends with ctx, whose cause it returns.
+func PathContext(ctx context.Context, path string, o Options) (*Verdict, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("open bundle: %w", err)
+	}
+	open := openTar
+	if info.IsDir() {
+		open = openFolder
+	}
+	src, err := open(path)
+	if err == nil {
+		defer src.close()
+		return judge(ctx, src, o)
+	}
+	v := new(Verdict)
+	return v, v.refuse(err)
+}
+
+// refuse takes down why a bundle does not hold. An error of reading is no
+// judgement and comes back.
+func (v *Verdict) refuse(err error) error {
+	if _, unread := errors.AsType[*fs.PathError](err); unread {
+		return fmt.Errorf("read bundle: %w", err)
+	}
+	if err == nil {
+		return nil
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		v.Problems = append(v.Problems, plain(line))
+	}
+	return nil
+}
+
+// ReadTimeRoots reads the certificates of time-stamping authorities, in PEM, for
+// [Options]. A file with anything else in it is an error.
+func ReadTimeRoots(pem []byte) (*x509.CertPool, error) { return timestamp.ParseRoots(pem) }
+
+// blockHeader is the size of a block header of Bitcoin, in bytes.
+const blockHeader = 80
+
+// ReadBlockHeader reads a block header of Bitcoin, as 80 bytes or as 160
+// hexadecimal digits, for [Options].
+func ReadBlockHeader(b []byte) ([]byte, error) {
+	if len(b) == blockHeader {
+		return b, nil
+	}
+	raw, err := hex.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || len(raw) != blockHeader {
+		return nil, fmt.Errorf("read block header: neither %d bytes nor %d hexadecimal digits", blockHeader, 2*blockHeader)
+	}
+	return raw, nil
+}
+
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
