@@ -1,11 +1,9 @@
-// Package verify holds the verifier of disclosure bundles that stands in each of
-// them.
 package verify
 
-import _ "embed"
+import _ "embed" // for verify.py
 
-// Script is verify.py: a verifier that needs Python 3.9 or later and its standard
-// library alone.
+// Script is verify.py, which lies in every bundle: the same check in Python 3.9 or
+// later, with its standard library alone. Nobody changes it.
 //
 //go:embed verify.py
 var Script []byte

@@ -20,7 +20,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
-	_ "embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -31,12 +30,6 @@ import (
 
 	"tutela/internal/timestamp"
 )
-
-// Script is verify.py: the same check in Python 3.9 or later, with its standard
-// library alone. Nobody changes it.
-//
-//go:embed verify.py
-var Script []byte
 
 // Options are what the reader of a bundle knows by another way. The zero value
 // asks for the bundle's own policy alone.
