@@ -209,6 +209,11 @@ type KeyWithdrawal struct {
 	Reason string `json:"reason"`
 }
 
+// KeyRotation is the detail of a key-rotate event.
+type KeyRotation struct {
+	Reason string `json:"reason"`
+}
+
 // The names of facts. They must never change.
 const (
 	FactRecords       = "records"         // of a seal or interim: leaves and root of the record tree, SHA-256

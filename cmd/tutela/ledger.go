@@ -28,6 +28,8 @@ type ledgerCommand struct {
 	Renew  ledgerRenew  `cmd:"" help:"Give sealed ledgers a second root, under SHA-512, before anybody doubts the first."`
 	Scrub  ledgerScrub  `cmd:"" help:"Read every byte of the exhibit ledgers, say which file is damaged and where, and repair what can be."`
 	Rescan ledgerRescan `cmd:"" help:"Read the evidence again and hold it against the ledger; with --oracle, by another program."`
+
+	ledgerKeyCommands
 }
 
 type ledgerHead struct{}

@@ -196,6 +196,12 @@ func classify(err error) (code int, hint string) {
 		return exitLocked, "wait until it has finished; only one process at a time may change a lab"
 	case errors.Is(err, lab.ErrIntegrity), errors.Is(err, ledger.ErrDamaged):
 		return exitIntegrity, "change nothing; keep a copy of the lab's folder and call whoever is responsible for it"
+	case errors.Is(err, ledger.ErrUnrecovered):
+		return exitFailed, "bring it to its end: tutela ledger recover --recovery-key FILE"
+	case errors.Is(err, ledger.ErrWrongKey):
+		return exitIntegrity, "put the keys back that belong to this lab, or see who changed its log; nothing was changed now"
+	case errors.Is(err, lab.ErrNoKeys):
+		return exitFailed, "put keys/log.key back from a copy, or give the log new keys: tutela ledger recover --recovery-key FILE"
 	case errors.Is(err, lab.ErrNewer):
 		return exitFailed, "install that version; this one changed nothing"
 	case errors.Is(err, catalog.ErrDamaged):

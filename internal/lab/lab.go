@@ -199,12 +199,12 @@ func (l *Lab) open(ctx context.Context, mode Mode) (err error) {
 		return err
 	}
 	if mode != Read {
-		if l.lock, err = durable.Lock(filepath.Join(l.Dir, "lock"), holder(l.actor)); err != nil {
-			return fmt.Errorf("the lab %s is %w", l.Dir, err)
+		if err := l.takeLock(); err != nil {
+			return err
 		}
 	}
-	if l.keys, err = ledger.LoadKeys(filepath.Join(l.Dir, "keys")); err != nil {
-		return fmt.Errorf("load the lab's keys: %w", err)
+	if err := l.loadKeys(ctx, mode); err != nil {
+		return err
 	}
 	if l.Sets, err = hashset.OpenStore(filepath.Join(l.Dir, "sets")); err != nil {
 		return fmt.Errorf("open the hash sets: %w", err)

@@ -189,9 +189,18 @@ func (l *Lab) treeSecret(id treeID) (ledger.Secret, error) {
 	return l.matchesSecret(id.ScanID, id.run)
 }
 
-// ReadLog opens the agency log for looking.
+// ReadLog opens the agency log for looking, under new keys if a writer has changed
+// them since the lab was opened.
 func (l *Lab) ReadLog() (*ledger.LogReader, error) {
-	return ledger.ReadLog(l.agencyDir(), l.keys)
+	log, err := ledger.ReadLog(l.agencyDir(), l.keys)
+	if l.lock != nil || !errors.Is(err, ledger.ErrWrongKey) {
+		return log, err
+	}
+	keys, err := ledger.FindKeys(l.agencyDir(), l.keysDir())
+	if err != nil {
+		return nil, err
+	}
+	return ledger.ReadLog(l.agencyDir(), keys)
 }
 
 // LogKeys are the verifier keys of the agency log, C2SP signed-note.

@@ -42,6 +42,10 @@ var ErrNoAgencyLog = errors.New("no agency log on this platform")
 // new ones can go on.
 var ErrRetired = errors.New("the keys of the log are retired")
 
+// ErrUnrecovered means that a recovery of the keys was begun and not brought to its
+// commit point: [Recover] must be called again.
+var ErrUnrecovered = errors.New("a recovery of the log's keys was cut short")
+
 // A Problem is something that Verify found.
 type Problem struct {
 	Index int64 // of the leaf or entry; -1 where it is about the whole

@@ -119,65 +119,78 @@ func signedByRecovery(ev *tutela.Event, vkey string) bool {
 	return err == nil && ev.Signer == tutela.KeyID(vkey) && v.Verify(EventMessage(ev), ev.Signature)
 }
 
+// recoveredKeysName is where a recovery keeps the keys that it makes, apart from
+// those of a rotation: whoever stole the keys of a log may know those too.
+const recoveredKeysName = keysName + ".recovered"
+
 // Recover gives the log in logDir new keys, though its own are lost or stolen:
 //
-//  1. the new keys are written to log.key.next in keyDir, and sign the head too
+//  1. the new keys are written to log.key.recovered in keyDir, and sign the head too
 //  2. a key-rotate event that the recovery key signed is appended under them, and
 //     one that registers the recovery key again: the commit point. Two, since a
 //     head that ended with the first would have to be signed by the old keys
-//  3. log.key.next becomes log.key, and the old file is written over
+//  3. a rotation that was begun before is thrown away; log.key.recovered becomes
+//     log.key, and the old file is written over
 //
-// ev says who, when and why. After a crash it is called again. It returns
-// [ErrWrongKey] if the log knows another recovery key or none. The lab must be
-// closed: nobody else may write.
-//
-// A log.key.next that is there is taken for one of its own that a crash left. One
-// of a rotation that was begun before may be known to a thief: look first.
+// ev says who, when and why. After a crash it is called again; [ResumeRotation]
+// carries on too, once the commit point is reached. It returns [ErrWrongKey] if
+// the log knows another recovery key or none. The lab must be closed: nobody else
+// may write.
 //
 // What a thief signed with the old keys elsewhere is not undone: that the log
 // stands as it does is for witnesses to say.
 func Recover(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev tutela.Event) (*Keys, error) {
-	keys, err := recoverKeys(ctx, logDir, keyDir, recovery, ev)
+	keys, err := recoverKeys(ctx, logDir, keyDir, recovery, ev, func(string) error { return nil })
 	if err != nil {
 		return nil, fmt.Errorf("recover the keys of the log: %w", err)
 	}
 	return keys, nil
 }
 
-func recoverKeys(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev tutela.Event) (*Keys, error) {
-	next, err := nextKeys(keyDir, recovery)
+// recoverKeys calls reached after each step; a test crashes there.
+func recoverKeys(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev tutela.Event, reached func(step string) error) (*Keys, error) {
+	next, err := findRecovered(keyDir, recovery)
 	if err != nil {
 		return nil, err
 	}
-	history, signed, err := readHistory(logDir, recovery)
+	history, signed, err := readHistory(logDir, recovery, next)
 	if err != nil {
 		return nil, err
 	}
 	if history.recovery != recovery.VerifierKey() {
 		return nil, fmt.Errorf("%w: the log has registered the recovery key %.80q", ErrWrongKey, history.recovery)
 	}
-	if err := countersign(logDir, signed, next); err != nil {
+	r := &Rotation{logDir: logDir, keyDir: keyDir, next: next, nextName: recoveredKeysName}
+	if next == nil {
+		if r.next, err = r.writeNext(successor(recovery.origin, recovery.bodies)); err != nil {
+			return nil, err
+		}
+	}
+	if err := reached("written"); err != nil {
 		return nil, err
 	}
-	rotation := rotationEvent(ev, history.signing, next)
-	rotation.Signer = recovery.KeyID()
-	rotation.Signature, _ = recovery.Sign(EventMessage(&rotation))
-	again := recovery.Register(ev)
-	again.Key += " after " + rotation.Key
-	if err := appendTo(ctx, logDir, next, rotation, again); err != nil {
+	if err := countersign(logDir, signed, r.next); err != nil {
 		return nil, err
 	}
-	r := &Rotation{logDir: logDir, keyDir: keyDir, next: next}
-	return next, r.finish(ctx, func(string) error { return nil })
+	if err := reached("signed"); err != nil {
+		return nil, err
+	}
+	if err := appendTo(ctx, logDir, r.next, recovery.events(ev, history.signing, r.next)...); err != nil {
+		return nil, err
+	}
+	if err := reached("recorded"); err != nil {
+		return nil, err
+	}
+	return r.next, r.finish(ctx, reached)
 }
 
-// nextKeys are those of a recovery that a crash cut short, or new ones.
-func nextKeys(keyDir string, recovery *Recovery) (*Keys, error) {
-	name := filepath.Join(keyDir, nextKeysName)
+// findRecovered are the keys of a recovery that a crash cut short; nil if there
+// was none.
+func findRecovered(keyDir string, recovery *Recovery) (*Keys, error) {
+	name := filepath.Join(keyDir, recoveredKeysName)
 	next, err := loadSecret(name, parseKeys)
 	if errors.Is(err, fs.ErrNotExist) {
-		next = successor(recovery.origin, recovery.bodies)
-		return next, writeSecret(name, next.text())
+		return nil, nil
 	}
 	if err == nil && (next.origin != recovery.origin || next.bodies != recovery.bodies) {
 		err = fmt.Errorf("%w: %s", ErrWrongKey, name)
@@ -185,16 +198,32 @@ func nextKeys(keyDir string, recovery *Recovery) (*Keys, error) {
 	return next, err
 }
 
+// events are the change of keys and the recovery key's registration for the next
+// time, signed by the recovery key.
+func (r *Recovery) events(ev tutela.Event, retired []string, next *Keys) []tutela.Event {
+	rotation := rotationEvent(ev, retired, next)
+	ev.Detail = nil
+	again := r.Register(ev)
+	again.Key += " after " + rotation.Key
+	events := []tutela.Event{rotation, again}
+	for i := range events {
+		events[i].Signer = r.KeyID()
+		events[i].Signature, _ = r.Sign(EventMessage(&events[i]))
+	}
+	return events
+}
+
 // keyHistory is what the events of a log say about keys.
 type keyHistory struct {
 	recovery string   // the vkey that may recover; "" if there is none
 	signing  []string // the vkeys that sign the next event
-	retired  []string // those that signed the head, if its last event retired them
 }
 
 // readHistory reads the log with what the recovery file holds, and makes sure that
-// those keys signed its head which had to.
-func readHistory(logDir string, recovery *Recovery) (keyHistory, []byte, error) {
+// those keys signed its head which had to, or the keys of a recovery that a crash
+// cut short. Of the events behind the head, whose checkpoint a crash prevented, it
+// takes note too.
+func readHistory(logDir string, recovery *Recovery, begun *Keys) (keyHistory, []byte, error) {
 	h := keyHistory{signing: recovery.logKeys}
 	r := &LogReader{dir: logDir, keys: &Keys{origin: recovery.origin, bodies: recovery.bodies}}
 	signed, c, err := r.unjudgedHead()
@@ -206,22 +235,27 @@ func readHistory(logDir string, recovery *Recovery) (keyHistory, []byte, error) 
 		return h, nil, missingIsDamage(err)
 	}
 	defer bodies.Close()
+	atHead := h.signing
 	index := uint64(0)
 	for body, err := range bodies.Bodies(0) {
 		if err != nil {
 			return h, nil, err
 		}
-		if index == c.Size {
-			break
-		}
 		ev, err := DecodeEvent(body)
 		if err != nil {
 			return h, nil, fmt.Errorf("event %d: %w", index, err)
 		}
-		index++
-		h.take(ev, index == c.Size)
+		if index++; index < c.Size {
+			h.take(ev)
+			atHead = h.signing
+			continue
+		}
+		h.take(ev) // the last of the head, which the keys before it sign, and those behind
 	}
-	return h, signed, h.judge(signed)
+	if index < c.Size {
+		return h, nil, fmt.Errorf("%w: a head of %d entries and %d bodies", ErrDamaged, c.Size, index)
+	}
+	return h, signed, judge(signed, atHead, begun)
 }
 
 // unjudgedHead is the checkpoint in place, whoever signed it.
@@ -237,29 +271,30 @@ func (r *LogReader) unjudgedHead() ([]byte, check.Checkpoint, error) {
 	return signed, c, err
 }
 
-func (h *keyHistory) take(ev *tutela.Event, last bool) {
+func (h *keyHistory) take(ev *tutela.Event) {
 	switch ev.Kind {
 	case tutela.EventRecoveryKey:
 		h.recovery = ev.Text(tutela.FactRecoveryKey)
 	case tutela.EventKeyRotate:
 		h.signing = keysOf(ev, tutela.FactLogKey)
-		if last {
-			h.retired = keysOf(ev, tutela.FactRetiredLogKey)
-		}
 	}
 }
 
 // judge holds a head against the keys that must have signed it.
-func (h *keyHistory) judge(signed []byte) error {
-	vkeys := h.signing
-	if h.retired != nil {
-		vkeys = h.retired
-	}
+func judge(signed []byte, vkeys []string, begun *Keys) error {
 	public, err := check.ParseLogKeys(vkeys...)
 	if err != nil {
 		return err
 	}
 	_, err = public.Open(signed)
+	if err == nil || begun == nil {
+		return err
+	}
+	own, err := begun.public()
+	if err != nil {
+		return err
+	}
+	_, err = own.Open(signed)
 	return err
 }
 

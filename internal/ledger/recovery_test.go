@@ -95,39 +95,167 @@ func TestRecoverStolenKeys(t *testing.T) {
 	wantRecovered(t, logDir, keyDir, recovery)
 }
 
-// TestRecoveryCrashes stops behind the commit point, and calls again or opens as a
-// lab does.
+// TestRecoveryCrashes stops after each step, and calls again or opens as a lab
+// does. Before the commit point opening says that it must be called again.
 func TestRecoveryCrashes(t *testing.T) {
-	for name, again := range map[string]func(logDir, keyDir string, r *Recovery) error{
-		"recover": func(logDir, keyDir string, r *Recovery) error {
-			_, err := Recover(t.Context(), logDir, keyDir, r, tutela.Event{Actor: "chief"})
-			return err
-		},
-		"open": func(logDir, keyDir string, _ *Recovery) error {
-			return ResumeRotation(t.Context(), logDir, keyDir)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			logDir, keyDir, recovery := registered(t)
-			old, err := os.ReadFile(filepath.Join(keyDir, keysName))
-			if err != nil {
-				t.Fatal(err)
+	recovers := func(logDir, keyDir string, r *Recovery) error {
+		_, err := Recover(t.Context(), logDir, keyDir, r, tutela.Event{Actor: "chief"})
+		return err
+	}
+	opens := func(logDir, keyDir string, _ *Recovery) error {
+		return ResumeRotation(t.Context(), logDir, keyDir)
+	}
+	stop := errors.New("stop")
+	for _, lost := range []string{"lost", "stolen"} {
+		for _, step := range []string{"written", "signed", "recorded", "alone", "held", "renamed"} {
+			t.Run(lost+" "+step, func(t *testing.T) {
+				t.Parallel()
+				logDir, keyDir, recovery := registered(t)
+				if lost == "lost" {
+					if err := os.Remove(filepath.Join(keyDir, keysName)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				_, err := recoverKeys(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}, func(reached string) error {
+					if reached == step {
+						return stop
+					}
+					return nil
+				})
+				if err != stop {
+					t.Fatal(err)
+				}
+				early := step == "written" || step == "signed"
+				if err := opens(logDir, keyDir, recovery); early != errors.Is(err, ErrUnrecovered) || !early && err != nil {
+					t.Fatalf("open: %v", err)
+				}
+				if early {
+					if err := recovers(logDir, keyDir, recovery); err != nil {
+						t.Fatal(err)
+					}
+				}
+				wantRecovered(t, logDir, keyDir, recovery)
+			})
+		}
+	}
+}
+
+// TestRecoveryIsCalledAgain after each step, without an opening between.
+func TestRecoveryIsCalledAgain(t *testing.T) {
+	stop := errors.New("stop")
+	logDir, keyDir, recovery := registered(t)
+	for _, step := range []string{"written", "signed", "recorded", "alone", "held"} {
+		_, err := recoverKeys(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}, func(reached string) error {
+			if reached == step {
+				return stop
 			}
-			if _, err := Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}); err != nil {
-				t.Fatal(err)
-			}
-			// as if the last step had not come: the log is recovered, the files are not
-			if err := os.Rename(filepath.Join(keyDir, keysName), filepath.Join(keyDir, nextKeysName)); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(keyDir, keysName), old, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := again(logDir, keyDir, recovery); err != nil {
-				t.Fatal(err)
-			}
-			wantRecovered(t, logDir, keyDir, recovery)
+			return nil
 		})
+		if err != stop {
+			t.Fatalf("%s: %v", step, err)
+		}
+		if _, err := FindKeys(logDir, keyDir); err != nil {
+			t.Errorf("%s: a reader finds no keys: %v", step, err)
+		}
+	}
+	if _, err := Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}); err != nil {
+		t.Fatal(err)
+	}
+	wantRecovered(t, logDir, keyDir, recovery)
+}
+
+// TestRecoveryBetweenItsTwoEvents: the change of keys was committed and the second
+// event was not, so the head ends with an entry that the old keys should sign.
+func TestRecoveryBetweenItsTwoEvents(t *testing.T) {
+	stop := errors.New("stop")
+	logDir, keyDir, recovery := registered(t)
+	ev := tutela.Event{Actor: "chief"}
+	var next *Keys
+	_, err := recoverKeys(t.Context(), logDir, keyDir, recovery, ev, func(reached string) error {
+		if reached == "signed" {
+			return stop
+		}
+		return nil
+	})
+	if err != stop {
+		t.Fatal(err)
+	}
+	if next, err = findRecovered(keyDir, recovery); err != nil {
+		t.Fatal(err)
+	}
+	old, err := LoadKeys(keyDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := appendTo(t.Context(), logDir, next, recovery.events(ev, old.VerifierKeys(), next)[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := ResumeRotation(t.Context(), logDir, keyDir); !errors.Is(err, ErrUnrecovered) {
+		t.Errorf("open: %v", err)
+	}
+	if _, err := Recover(t.Context(), logDir, keyDir, recovery, ev); err != nil {
+		t.Fatal(err)
+	}
+	wantRecovered(t, logDir, keyDir, recovery)
+}
+
+// TestRecoveryThrowsAwayARotation that was begun before, announced or not: its keys
+// may be a thief's.
+func TestRecoveryThrowsAwayARotation(t *testing.T) {
+	for _, announced := range []bool{false, true} {
+		logDir, keyDir, recovery := registered(t)
+		r, err := BeginRotation(logDir, keyDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if announced {
+			appendRotation(t, r)
+		}
+		keys, err := Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if keys.Fingerprint() == r.next.Fingerprint() {
+			t.Error("the keys of the rotation were taken")
+		}
+		if _, err := OpenLog(t.Context(), logDir, r.next); !errors.Is(err, ErrWrongKey) {
+			t.Errorf("the keys of the rotation open the log: %v", err)
+		}
+		if err := ResumeRotation(t.Context(), logDir, keyDir); err != nil {
+			t.Fatal(err)
+		}
+		now, err := LoadKeys(keyDir)
+		if err != nil || now.Fingerprint() != keys.Fingerprint() {
+			t.Errorf("other keys lie there: %v", err)
+		}
+		wantOnlyKeyFile(t, keyDir)
+		wantRetires(t, logDir, now, r, announced)
+	}
+}
+
+// wantRetires holds whom the recovery's event retires against who would have
+// signed next.
+func wantRetires(t *testing.T, logDir string, now *Keys, r *Rotation, announced bool) {
+	t.Helper()
+	want := r.old
+	if announced {
+		want = r.next
+	}
+	log, err := ReadLog(logDir, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last tutela.Event
+	for e, err := range log.Events(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Event.Kind == tutela.EventKeyRotate {
+			last = e.Event
+		}
+	}
+	if !retires(&last, want) {
+		t.Errorf("announced %v: other keys were retired", announced)
 	}
 }
 

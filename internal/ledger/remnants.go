@@ -215,6 +215,24 @@ func finishReplacing(name string) error {
 	return syncFolder(filepath.Dir(name))
 }
 
+// destroySecret writes zeros over a file and removes it; none is fine.
+func destroySecret(name string) error {
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := overwrite(name, info.Size()); err != nil {
+		return err
+	}
+	if err := os.Remove(name); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(name))
+}
+
 func overwrite(name string, size int64) error {
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)
 	if err != nil {

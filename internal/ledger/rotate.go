@@ -37,6 +37,7 @@ const (
 type Rotation struct {
 	logDir, keyDir string
 	old, next      *Keys
+	nextName       string // of the file that next lie in
 }
 
 // BeginRotation makes new signing keys for the log in logDir, whose keys lie in
@@ -49,11 +50,16 @@ func BeginRotation(logDir, keyDir string) (*Rotation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rotate keys: %w", err)
 	}
-	next := successor(old.origin, old.bodies)
-	if err := writeSecret(filepath.Join(keyDir, nextKeysName), next.text()); err != nil {
+	r := &Rotation{logDir: logDir, keyDir: keyDir, old: old, nextName: nextKeysName}
+	if r.next, err = r.writeNext(successor(old.origin, old.bodies)); err != nil {
 		return nil, fmt.Errorf("rotate keys: %w", err)
 	}
-	return &Rotation{logDir, keyDir, old, next}, nil
+	return r, nil
+}
+
+// writeNext keeps new keys beside the old ones.
+func (r *Rotation) writeNext(next *Keys) (*Keys, error) {
+	return next, writeSecret(filepath.Join(r.keyDir, r.nextName), next.text())
 }
 
 // Event fills in what makes ev the event of this rotation: its kind, facts and
@@ -104,6 +110,7 @@ func (r *Rotation) finish(ctx context.Context, reached func(step string) error) 
 		do   func() error
 	}{
 		{"signed", func() error { return r.countersign(ctx) }},
+		{"alone", r.dropOther},
 		{"held", func() error { return holdOld(filepath.Join(r.keyDir, keysName)) }},
 		{"renamed", r.rename},
 		{"gone", func() error { return finishReplacing(filepath.Join(r.keyDir, keysName)) }},
@@ -147,17 +154,20 @@ func (r *Rotation) announced(ctx context.Context, log *LogReader) (bool, error) 
 	return r.announcedFrom(ctx, log, h.Size-1)
 }
 
-// announcedFrom reports whether an entry from index from on announces the new keys.
+// announcedFrom reports whether an entry from index from on announces the new
+// keys. That of a recovery counts when another follows it: see [Recover].
 func (r *Rotation) announcedFrom(ctx context.Context, log *LogReader, from uint64) (bool, error) {
+	announced := false
 	for e, err := range log.Events(ctx, from) {
 		if err != nil {
 			return false, err
 		}
-		if e.Event.Kind == tutela.EventKeyRotate && slices.Equal(keysOf(&e.Event, tutela.FactLogKey), r.next.VerifierKeys()) {
+		if announced {
 			return true, nil
 		}
+		announced = e.Event.Kind == tutela.EventKeyRotate && slices.Equal(keysOf(&e.Event, tutela.FactLogKey), r.next.VerifierKeys())
 	}
-	return false, nil
+	return announced && r.nextName != recoveredKeysName, nil
 }
 
 // countersign puts the signatures of keys below a signed head, durably. One that
@@ -205,6 +215,15 @@ func replaceCheckpoint(logDir string, signed []byte) error {
 	return syncFolder(filepath.Dir(name))
 }
 
+// dropOther throws away, after a recovery, the keys of a rotation that was begun
+// before it.
+func (r *Rotation) dropOther() error {
+	if r.nextName == nextKeysName {
+		return nil
+	}
+	return destroySecret(filepath.Join(r.keyDir, nextKeysName))
+}
+
 // holdOld gives the old file a second name, by which it can be written over when
 // the first is the new one's.
 func holdOld(name string) error {
@@ -219,7 +238,7 @@ func holdOld(name string) error {
 }
 
 func (r *Rotation) rename() error {
-	if err := os.Rename(filepath.Join(r.keyDir, nextKeysName), filepath.Join(r.keyDir, keysName)); err != nil {
+	if err := os.Rename(filepath.Join(r.keyDir, r.nextName), filepath.Join(r.keyDir, keysName)); err != nil {
 		return err
 	}
 	return syncFolder(r.keyDir)
@@ -241,26 +260,37 @@ func resumeRotation(ctx context.Context, logDir, keyDir string) error {
 			return err
 		}
 	}
-	if !isThere(filepath.Join(keyDir, nextKeysName)) {
-		return nil
+	for _, name := range []string{recoveredKeysName, nextKeysName} {
+		if !isThere(filepath.Join(keyDir, name)) {
+			continue
+		}
+		if err := resumeWith(ctx, &Rotation{logDir: logDir, keyDir: keyDir, nextName: name}); err != nil {
+			return err
+		}
 	}
-	old, err := LoadKeys(keyDir)
-	if err != nil {
+	return nil
+}
+
+// resumeWith goes on with the keys in one file. What was not announced is undone,
+// but for a recovery, which may have nothing to go back to.
+func resumeWith(ctx context.Context, r *Rotation) (err error) {
+	if r.next, err = loadSecret(filepath.Join(r.keyDir, r.nextName), parseKeys); err != nil {
 		return err
 	}
-	next, err := loadSecret(filepath.Join(keyDir, nextKeysName), parseKeys)
-	if err != nil {
+	r.old, err = LoadKeys(r.keyDir)
+	if err != nil && (r.nextName == nextKeysName || !errors.Is(err, fs.ErrNotExist)) {
 		return err
 	}
-	r := &Rotation{logDir, keyDir, old, next}
 	announced, err := r.settle(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case announced:
+		return r.finish(ctx, func(string) error { return nil })
+	case r.nextName == recoveredKeysName:
+		return ErrUnrecovered
 	}
-	if !announced {
-		return r.abandon()
-	}
-	return r.finish(ctx, func(string) error { return nil })
+	return r.abandon()
 }
 
 // settle opens the log, so that all its events are under a head, and reports
@@ -271,6 +301,9 @@ func (r *Rotation) settle(ctx context.Context) (announced bool, err error) {
 	if _, err := ReadLog(r.logDir, r.next); err == nil {
 		keys = r.next
 	}
+	if keys == nil {
+		return false, nil
+	}
 	log, err := OpenLog(ctx, r.logDir, keys)
 	if err != nil {
 		return false, err
@@ -279,11 +312,28 @@ func (r *Rotation) settle(ctx context.Context) (announced bool, err error) {
 	return r.announcedFrom(ctx, &log.LogReader, 0)
 }
 
-func (r *Rotation) abandon() error {
-	if err := os.Remove(filepath.Join(r.keyDir, nextKeysName)); err != nil {
-		return err
+func (r *Rotation) abandon() error { return destroySecret(filepath.Join(r.keyDir, r.nextName)) }
+
+// FindKeys loads the keys that open the log as it is now, for whoever only reads:
+// while they are changed, that may be those to come. Where none fits it is the
+// log's own, which tell what is wrong. It never writes.
+func FindKeys(logDir, keyDir string) (*Keys, error) {
+	own, err := LoadKeys(keyDir)
+	if err != nil || opens(logDir, own) {
+		return own, err
 	}
-	return syncFolder(r.keyDir)
+	for _, name := range []string{recoveredKeysName, nextKeysName, keysName} { // renamed meanwhile, perhaps
+		if k, err := loadSecret(filepath.Join(keyDir, name), parseKeys); err == nil && opens(logDir, k) {
+			return k, nil
+		}
+	}
+	return own, nil
+}
+
+// opens reports whether the log is not one of other keys.
+func opens(logDir string, k *Keys) bool {
+	_, err := ReadLog(logDir, k)
+	return !errors.Is(err, ErrWrongKey)
 }
 
 func isThere(name string) bool {

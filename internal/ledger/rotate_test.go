@@ -114,7 +114,7 @@ func TestRotateKeys(t *testing.T) {
 // TestRotationCrashes stops after each step and opens as a lab does.
 func TestRotationCrashes(t *testing.T) {
 	stop := errors.New("stop")
-	for _, step := range []string{"announced", "signed", "held", "renamed", "gone"} {
+	for _, step := range []string{"announced", "signed", "alone", "held", "renamed", "gone"} {
 		t.Run(step, func(t *testing.T) {
 			logDir, keyDir := keptLog(t)
 			r, err := BeginRotation(logDir, keyDir)
