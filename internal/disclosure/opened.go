@@ -114,7 +114,11 @@ func (o *Opened) openScan(ctx context.Context, l *lab.Lab, entries []ledger.Entr
 	for _, item := range items {
 		leaves = append(leaves, item.Leaf)
 	}
-	of, err := prove(ctx, records, tutela.FactRecords, o.naming(entries, scan.LogIndex, tutela.FactRecords, records), leaves)
+	by, err := naming(entries, scan.LogIndex, id, 0)
+	if err != nil {
+		return err
+	}
+	of, err := prove(ctx, records, tutela.FactRecords, by, leaves)
 	if err != nil {
 		return err
 	}
@@ -152,7 +156,11 @@ func (o *Opened) openMatches(ctx context.Context, l *lab.Lab, entries []ledger.E
 	if err != nil || len(about) == 0 {
 		return err
 	}
-	of, err := prove(ctx, matches, tutela.FactMatches, o.naming(entries, at, tutela.FactMatches, matches), about)
+	by, err := naming(entries, at, id, run)
+	if err != nil {
+		return err
+	}
+	of, err := prove(ctx, matches, tutela.FactMatches, by, about)
 	if err != nil {
 		return fmt.Errorf("match run %d: %w", run, err)
 	}
@@ -211,24 +219,25 @@ func (o *Opened) note(item Item, m *tutela.Match) {
 	}
 }
 
-// naming is the event that names the root of a tree: the one where it was
-// written down, or one behind it that names a second root as well. Two scans of
-// unchanged evidence have one root; each is opened by an event of its own.
-func (o *Opened) naming(entries []ledger.Entry, at uint64, fact string, tree *ledger.Reader) ledger.Entry {
-	var first ledger.Entry
+// naming is the event that names the root of a tree, and index where it was first
+// written down: the event there, or the renewal of that tree, which names a second
+// root as well. Run 0 is the records.
+func naming(entries []ledger.Entry, index uint64, id catalog.ScanID, run int) (first ledger.Entry, err error) {
 	for _, e := range entries {
-		if e.Index < at || !names(&e.Event, fact, tree) {
-			continue
-		}
-		if e.Index == at {
+		switch {
+		case e.Index == index:
 			first = e
-		}
-		taken := slices.ContainsFunc(o.trees, func(t *opening) bool { return t.event == e.Index && t.name == fact })
-		if hasFact(&e.Event, fact+"-sha512") && (e.Index == at || e.Event.Kind == tutela.EventRenew && !taken) {
-			return e
+		case e.Event.Kind == tutela.EventRenew && e.Event.Exhibit == id.Exhibit && e.Index > index:
+			var told tutela.Renew
+			if err := tutela.DecodeDetail(e.Event.Detail, &told); err != nil {
+				return first, fmt.Errorf("event %d: %w", e.Index, err)
+			}
+			if told.Number == id.Number && told.Run == run {
+				return e, nil
+			}
 		}
 	}
-	return first
+	return first, nil
 }
 
 func names(ev *tutela.Event, fact string, tree *ledger.Reader) bool {

@@ -119,20 +119,30 @@ func (p *Policy) LogKeys() (vkeys []string) {
 // Witnesses is how many witnesses the policy names.
 func (p *Policy) Witnesses() int { return len(p.witnesses) }
 
-// Text is the policy in the form that stands in a bundle, without addresses.
+// Text is the policy in the form that stands in a bundle: without addresses, and
+// with the keys of Ed25519 witnesses written as of type 1.
 func (p *Policy) Text() string {
 	var b strings.Builder
 	for _, l := range p.logs {
 		fmt.Fprintf(&b, "log %s\n", l.vkey)
 	}
 	for _, w := range p.witnesses {
-		fmt.Fprintf(&b, "witness %s %s\n", w.label, w.vkey)
+		fmt.Fprintf(&b, "witness %s %s\n", w.label, asSigner(w.vkey))
 	}
 	for _, g := range p.groups {
 		fmt.Fprintf(&b, "group %s %d %s\n", g.name, g.k, strings.Join(g.members, " "))
 	}
 	fmt.Fprintf(&b, "quorum %s\n", p.quorum)
 	return b.String()
+}
+
+// asSigner writes a key of type 4 as of type 1, which [ParseWitnessKey] reads as 4.
+func asSigner(vkey string) string {
+	name, alg, key, err := splitKey(vkey)
+	if err != nil || alg != algCosignature {
+		return vkey
+	}
+	return verifierKey(name, algEd25519, key)
 }
 
 // policyReader holds what was defined on the lines above.
