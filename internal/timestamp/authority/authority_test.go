@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -160,4 +161,40 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%x is answered with neither a stamp nor a refusal: %v", request, err)
 		}
 	})
+}
+
+// A stamp outlives its certificates: they are judged as of the time in it. One made
+// after they expired is refused. openssl says the same when it is told to look back.
+func TestExpiredCertificates(t *testing.T) {
+	at := time.Date(2012, 2, 29, 12, 0, 0, 0, time.UTC)
+	a := newAuthority(t, func() time.Time { return at })
+	roots, err := timestamp.ParseRoots(a.Roots())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := timestamp.NewRequest(message)
+	q, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write(t, dir, "root.pem", a.Roots())
+	write(t, dir, "q.tsq", q)
+	write(t, dir, "r.tsr", a.Answer(q))
+	verify := func(options ...string) error {
+		_, err := openssl(t, dir, append([]string{"ts", "-verify", "-queryfile", "q.tsq", "-in", "r.tsr", "-CAfile", "root.pem"}, options...)...)
+		return err
+	}
+	if verify() == nil || verify("-attime", strconv.FormatInt(at.Unix(), 10)) != nil {
+		t.Error("openssl does not see that the certificates were good then and are no more")
+	}
+	if s, err := timestamp.Verify(a.Answer(q), message, roots); err != nil || !s.Time.Equal(at) {
+		t.Errorf("while they were good: %+v, %v", s, err)
+	}
+	for _, days := range []int{-3, 400} {
+		at = at.AddDate(0, 0, days)
+		if _, err := timestamp.Verify(a.Answer(q), message, roots); !errors.Is(err, timestamp.ErrStamp) || !strings.Contains(err.Error(), "expired") {
+			t.Errorf("%d days off: %v", days, err)
+		}
+	}
 }

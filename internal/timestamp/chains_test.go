@@ -1,0 +1,132 @@
+package timestamp
+
+import (
+	"encoding/asn1"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// issueBy has another key than the root's certify tsa.key with extensions of a
+// section, into tsa.pem.
+func (a *opensslTSA) issueBy(issuer, section string, options ...string) {
+	a.run("req", "-new", "-key", "tsa.key", "-subj", "/O=Example/CN=Test TSA", "-out", "tsa.csr")
+	a.run(append([]string{"x509", "-req", "-in", "tsa.csr", "-CA", issuer + ".pem", "-CAkey", issuer + ".key", "-CAcreateserial",
+		"-extfile", "cnf", "-extensions", section, "-days", "20", "-out", "tsa.pem"}, options...)...)
+}
+
+// cms signs the content of a stamp again by `openssl cms`, which does not ask what a
+// certificate is for, and can do what `openssl ts` cannot.
+func (a *opensslTSA) cms(content []byte, options ...string) []byte {
+	a.t.Helper()
+	a.write("content", content)
+	a.run(append([]string{"cms", "-sign", "-binary", "-nodetach", "-in", "content", "-econtent_type", oidTSTInfo, "-cades", "-nosmimecap",
+		"-md", "sha256", "-signer", "tsa.pem", "-inkey", "tsa.key", "-outform", "DER", "-out", "token"}, options...)...)
+	token, err := os.ReadFile(filepath.Join(a.dir, "token"))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	response, err := asn1.Marshal(struct {
+		Status struct{ Code int }
+		Token  asn1.RawValue
+	}{Token: asn1.RawValue{FullBytes: token}})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return response
+}
+
+// contentOf is the TSTInfo of a response.
+func contentOf(t *testing.T, response []byte) []byte {
+	t.Helper()
+	token, err := parseResponse(response, textRefused)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.content
+}
+
+// cmsHolds is what openssl says of the token, but for what its certificate is for.
+func (a *opensslTSA) cmsHolds(options ...string) {
+	a.t.Helper()
+	a.run(append([]string{"cms", "-verify", "-binary", "-inform", "DER", "-in", "token", "-CAfile", "root.pem", "-purpose", "any", "-out", "verified"}, options...)...)
+}
+
+// RSA-PSS holds with a mask and a salt that fit, and no other.
+func TestPSS(t *testing.T) {
+	a := newOpenSSL(t, "sha256", rsaKey...)
+	content := contentOf(t, a.stamp(message))
+	pss := func(options ...string) []byte {
+		return a.cms(content, append([]string{"-keyopt", "rsa_padding_mode:pss"}, options...)...)
+	}
+	response := pss("-keyopt", "rsa_pss_saltlen:32")
+	a.cmsHolds()
+	if _, err := Verify(response, message, a.roots()); err != nil {
+		t.Error(err)
+	}
+	for i := len(response) - 256; i < len(response); i += 17 {
+		response[i] ^= 1
+		if _, err := Verify(response, message, a.roots()); err == nil {
+			t.Errorf("byte %d of the signature was changed, and it verifies", i)
+		}
+		response[i] ^= 1
+	}
+	for what, bad := range map[string][]byte{
+		"a mask of SHA-1": pss("-keyopt", "rsa_pss_saltlen:32", "-keyopt", "rsa_mgf1_md:sha1"),
+		"no salt":         pss("-keyopt", "rsa_pss_saltlen:0"),
+	} {
+		a.cmsHolds()
+		if _, err := Verify(bad, message, a.roots()); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A chain over an intermediate certificate holds if the response brings it along.
+func TestIntermediate(t *testing.T) {
+	a := newOpenSSL(t, "sha256", ecdsaKey...)
+	content := contentOf(t, a.stamp(message))
+	a.write("cnf", []byte("[ca]\nbasicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign\n"+opensslConfig))
+	a.run(append(append([]string{"genpkey"}, ecdsaKey...), "-out", "between.key")...)
+	a.run("req", "-new", "-key", "between.key", "-subj", "/CN=Between", "-out", "between.csr")
+	a.run("x509", "-req", "-in", "between.csr", "-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial", "-extfile", "cnf", "-extensions", "ca", "-days", "20", "-out", "between.pem")
+	a.issueBy("between", "ext")
+	response := a.cms(content, "-certfile", "between.pem")
+	a.cmsHolds()
+	s, err := Verify(response, message, a.roots())
+	if err != nil || s.Authority != "CN=Test TSA,O=Example" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if c, err := Inspect(response); err != nil || len(c.Certificates) != 2 || c.Certificates[0].Subject.CommonName != "Test TSA" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if _, err := Verify(a.cms(content), message, a.roots()); !errors.Is(err, ErrStamp) || !strings.Contains(err.Error(), "unknown authority") {
+		t.Errorf("without the intermediate: %v", err)
+	}
+}
+
+// A certificate that is for other things too, or does not say critically that it is
+// for time-stamps alone, is refused, though its signature holds.
+func TestCertificateForOtherThings(t *testing.T) {
+	a := newOpenSSL(t, "sha256", ecdsaKey...)
+	content := contentOf(t, a.stamp(message))
+	a.write("cnf", []byte("[lax]\nextendedKeyUsage = timeStamping\n[none]\nbasicConstraints = CA:FALSE\n[agree]\nextendedKeyUsage = critical,timeStamping\nkeyUsage = critical,keyAgreement\n"+opensslConfig))
+	for section, want := range map[string]string{
+		"lax": "does not say critically", "two": "not for time-stamps alone", "none": "not for time-stamps alone", "agree": "not for signatures",
+	} {
+		a.issueBy("root", section)
+		response := a.cms(content)
+		if section != "agree" { // openssl itself refuses that one
+			a.cmsHolds()
+		}
+		if _, err := Verify(response, message, a.roots()); !errors.Is(err, ErrStamp) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", section, err)
+		}
+	}
+	a.issueBy("root", "ext")
+	if _, err := Verify(a.cms(content), message, a.roots()); err != nil {
+		t.Errorf("as it must be: %v", err)
+	}
+}
