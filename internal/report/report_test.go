@@ -21,7 +21,7 @@ import (
 )
 
 var writers = map[string]func(io.Writer, *Data) error{
-	"report.pdf": PDF, "report.html": HTML, "certificate.pdf": Certificate, "certificate.html": CertificateHTML,
+	"report.pdf": PDF, "report.html": HTML, "certificate.pdf": Certificate, "certificate.html": CertificateHTML, "case.jsonld": CASE,
 }
 
 func written(t *testing.T, name string, d *Data) []byte {
