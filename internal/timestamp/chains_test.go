@@ -9,21 +9,21 @@ import (
 	"testing"
 )
 
-// issueBy has another key than the root's certify tsa.key with extensions of a
-// section, into tsa.pem.
-func (a *opensslTSA) issueBy(issuer, section string, options ...string) {
+// issueBy has a key certify tsa.key with extensions of a section, into a file named
+// for the section. It comes before the stamp, which must lie in the certificate's time.
+func (a *opensslTSA) issueBy(issuer, section string) {
 	a.run("req", "-new", "-key", "tsa.key", "-subj", "/O=Example/CN=Test TSA", "-out", "tsa.csr")
-	a.run(append([]string{"x509", "-req", "-in", "tsa.csr", "-CA", issuer + ".pem", "-CAkey", issuer + ".key", "-CAcreateserial",
-		"-extfile", "cnf", "-extensions", section, "-days", "20", "-out", "tsa.pem"}, options...)...)
+	a.run("x509", "-req", "-in", "tsa.csr", "-CA", issuer+".pem", "-CAkey", issuer+".key", "-CAcreateserial",
+		"-extfile", "cnf", "-extensions", section, "-days", "20", "-out", section+".pem")
 }
 
 // cms signs the content of a stamp again by `openssl cms`, which does not ask what a
 // certificate is for, and can do what `openssl ts` cannot.
-func (a *opensslTSA) cms(content []byte, options ...string) []byte {
+func (a *opensslTSA) cms(signer string, content []byte, options ...string) []byte {
 	a.t.Helper()
 	a.write("content", content)
 	a.run(append([]string{"cms", "-sign", "-binary", "-nodetach", "-in", "content", "-econtent_type", oidTSTInfo, "-cades", "-nosmimecap",
-		"-md", "sha256", "-signer", "tsa.pem", "-inkey", "tsa.key", "-outform", "DER", "-out", "token"}, options...)...)
+		"-md", "sha256", "-signer", signer, "-inkey", "tsa.key", "-outform", "DER", "-out", "token"}, options...)...)
 	token, err := os.ReadFile(filepath.Join(a.dir, "token"))
 	if err != nil {
 		a.t.Fatal(err)
@@ -59,7 +59,7 @@ func TestPSS(t *testing.T) {
 	a := newOpenSSL(t, "sha256", rsaKey...)
 	content := contentOf(t, a.stamp(message))
 	pss := func(options ...string) []byte {
-		return a.cms(content, append([]string{"-keyopt", "rsa_padding_mode:pss"}, options...)...)
+		return a.cms("tsa.pem", content, append([]string{"-keyopt", "rsa_padding_mode:pss"}, options...)...)
 	}
 	response := pss("-keyopt", "rsa_pss_saltlen:32")
 	a.cmsHolds()
@@ -87,13 +87,13 @@ func TestPSS(t *testing.T) {
 // A chain over an intermediate certificate holds if the response brings it along.
 func TestIntermediate(t *testing.T) {
 	a := newOpenSSL(t, "sha256", ecdsaKey...)
-	content := contentOf(t, a.stamp(message))
 	a.write("cnf", []byte("[ca]\nbasicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign\n"+opensslConfig))
 	a.run(append(append([]string{"genpkey"}, ecdsaKey...), "-out", "between.key")...)
 	a.run("req", "-new", "-key", "between.key", "-subj", "/CN=Between", "-out", "between.csr")
 	a.run("x509", "-req", "-in", "between.csr", "-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial", "-extfile", "cnf", "-extensions", "ca", "-days", "20", "-out", "between.pem")
 	a.issueBy("between", "ext")
-	response := a.cms(content, "-certfile", "between.pem")
+	content := contentOf(t, a.stamp(message))
+	response := a.cms("ext.pem", content, "-certfile", "between.pem")
 	a.cmsHolds()
 	s, err := Verify(response, message, a.roots())
 	if err != nil || s.Authority != "CN=Test TSA,O=Example" {
@@ -102,7 +102,7 @@ func TestIntermediate(t *testing.T) {
 	if c, err := Inspect(response); err != nil || len(c.Certificates) != 2 || c.Certificates[0].Subject.CommonName != "Test TSA" {
 		t.Errorf("%+v, %v", c, err)
 	}
-	if _, err := Verify(a.cms(content), message, a.roots()); !errors.Is(err, ErrStamp) || !strings.Contains(err.Error(), "unknown authority") {
+	if _, err := Verify(a.cms("ext.pem", content), message, a.roots()); !errors.Is(err, ErrStamp) || !strings.Contains(err.Error(), "unknown authority") {
 		t.Errorf("without the intermediate: %v", err)
 	}
 }
@@ -111,13 +111,17 @@ func TestIntermediate(t *testing.T) {
 // for time-stamps alone, is refused, though its signature holds.
 func TestCertificateForOtherThings(t *testing.T) {
 	a := newOpenSSL(t, "sha256", ecdsaKey...)
-	content := contentOf(t, a.stamp(message))
 	a.write("cnf", []byte("[lax]\nextendedKeyUsage = timeStamping\n[none]\nbasicConstraints = CA:FALSE\n[agree]\nextendedKeyUsage = critical,timeStamping\nkeyUsage = critical,keyAgreement\n"+opensslConfig))
-	for section, want := range map[string]string{
+	wants := map[string]string{
 		"lax": "does not say critically", "two": "not for time-stamps alone", "none": "not for time-stamps alone", "agree": "not for signatures",
-	} {
+	}
+	for section := range wants {
 		a.issueBy("root", section)
-		response := a.cms(content)
+	}
+	a.issueBy("root", "ext")
+	content := contentOf(t, a.stamp(message))
+	for section, want := range wants {
+		response := a.cms(section+".pem", content)
 		if section != "agree" { // openssl itself refuses that one
 			a.cmsHolds()
 		}
@@ -125,8 +129,7 @@ func TestCertificateForOtherThings(t *testing.T) {
 			t.Errorf("%s: %v", section, err)
 		}
 	}
-	a.issueBy("root", "ext")
-	if _, err := Verify(a.cms(content), message, a.roots()); err != nil {
+	if _, err := Verify(a.cms("ext.pem", content), message, a.roots()); err != nil {
 		t.Errorf("as it must be: %v", err)
 	}
 }
