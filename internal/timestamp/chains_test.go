@@ -87,7 +87,7 @@ func TestPSS(t *testing.T) {
 // A chain over an intermediate certificate holds if the response brings it along.
 func TestIntermediate(t *testing.T) {
 	a := newOpenSSL(t, "sha256", ecdsaKey...)
-	a.write("cnf", []byte("[ca]\nbasicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign\n"+opensslConfig))
+	a.write("cnf", []byte("[ca]\nbasicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign\n"+strings.ReplaceAll(opensslConfig, "ALG", "sha256")))
 	a.run(append(append([]string{"genpkey"}, ecdsaKey...), "-out", "between.key")...)
 	a.run("req", "-new", "-key", "between.key", "-subj", "/CN=Between", "-out", "between.csr")
 	a.run("x509", "-req", "-in", "between.csr", "-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial", "-extfile", "cnf", "-extensions", "ca", "-days", "20", "-out", "between.pem")
@@ -111,7 +111,7 @@ func TestIntermediate(t *testing.T) {
 // for time-stamps alone, is refused, though its signature holds.
 func TestCertificateForOtherThings(t *testing.T) {
 	a := newOpenSSL(t, "sha256", ecdsaKey...)
-	a.write("cnf", []byte("[lax]\nextendedKeyUsage = timeStamping\n[none]\nbasicConstraints = CA:FALSE\n[agree]\nextendedKeyUsage = critical,timeStamping\nkeyUsage = critical,keyAgreement\n"+opensslConfig))
+	a.write("cnf", []byte("[lax]\nextendedKeyUsage = timeStamping\n[none]\nbasicConstraints = CA:FALSE\n[agree]\nextendedKeyUsage = critical,timeStamping\nkeyUsage = critical,keyAgreement\n"+strings.ReplaceAll(opensslConfig, "ALG", "sha256")))
 	wants := map[string]string{
 		"lax": "does not say critically", "two": "not for time-stamps alone", "none": "not for time-stamps alone", "agree": "not for signatures",
 	}
