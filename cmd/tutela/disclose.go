@@ -14,6 +14,7 @@ import (
 
 	"tutela"
 	"tutela/internal/actor"
+	"tutela/internal/build"
 	"tutela/internal/catalog"
 	"tutela/internal/disclosure"
 	"tutela/internal/lab"
@@ -59,24 +60,38 @@ func (c *discloseCommand) Run(a *app) error {
 		}
 		opened = append(opened, one)
 	}
-	done, err := c.order(officer).Disclose(a.ctx, l, opened...)
+	done, err := c.order(a, l, officer).Disclose(a.ctx, l, opened...)
 	if err != nil {
 		return explainDisclosure(err)
 	}
 	return c.tell(a, done, opened)
 }
 
-func (c *discloseCommand) order(officer actor.Signer) disclosure.Order {
+func (c *discloseCommand) order(a *app, l *lab.Lab, officer actor.Signer) disclosure.Order {
 	o := disclosure.Order{
 		Case: c.Case, To: c.To, Purpose: c.Purpose, Issued: now(), Officer: officer, Path: filepath.Clean(c.Output),
-		Enclose: func(*disclosure.Contents) (map[string][]byte, error) {
-			return map[string][]byte{"verify.py": verify.Script}, nil
-		},
+		Enclose: func(*disclosure.Contents) (map[string][]byte, error) { return enclosures(a, l) },
 	}
 	if c.Tar {
 		o.Form = disclosure.Tar
 	}
 	return o
+}
+
+// enclosures are what stands in a bundle beside what is proven: the verifier, and
+// how this program answered when it was asked what is known.
+func enclosures(a *app, l *lab.Lab) (map[string][]byte, error) {
+	files := map[string][]byte{"verify.py": verify.Script}
+	program, err := build.This()
+	if err != nil {
+		return nil, err
+	}
+	_, report, err := l.LastValidation(a.ctx, program.Executable)
+	if errors.Is(err, lab.ErrNoReport) {
+		return files, nil
+	}
+	files["tool/validation.txt"] = report
+	return files, err
 }
 
 // items are the records that were named, or every alert of the case.

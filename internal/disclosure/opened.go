@@ -257,7 +257,7 @@ func prove(ctx context.Context, tree *ledger.Reader, name string, e ledger.Entry
 	for _, leaf := range leaves {
 		opened, err := tree.Opening(leaf)
 		if errors.Is(err, ledger.ErrErased) {
-			return nil, fmt.Errorf("leaf %d was %w: nobody can open it any more", leaf, err)
+			return nil, fmt.Errorf("leaf %d: %w; nobody can open it any more", leaf, err)
 		}
 		if err != nil {
 			return nil, err
