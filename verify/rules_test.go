@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"tutela"
+	"tutela/internal/ledger"
 )
 
 // The rules that random damage does not reach, each broken alone in a bundle
@@ -155,4 +157,97 @@ func TestRulesOfFacts(t *testing.T) {
 		d.edit = edit
 		held(t, panel, mutant{name: "facts: " + name, files: d.draw(), bound: true})
 	}
+}
+
+// TestEventsOfNoExhibit: those that others rest on may stand in a bundle.
+func TestEventsOfNoExhibit(t *testing.T) {
+	panel := judges(t)
+	for kind, want := range map[tutela.EventKind]bool{
+		tutela.EventToolValidate: true, tutela.EventClockCheck: true, tutela.EventPolicyChange: true,
+		tutela.EventInit: false, tutela.EventAccess: false, "": false, tutela.EventSeize: false,
+	} {
+		d := newDrawing()
+		d.edit = func(e map[int]*tutela.Event) { e[8] = sign(d.act(kind, "", -1)) }
+		if held(t, panel, mutant{name: "no exhibit: " + string(kind), files: d.draw(), bound: !want}) != want {
+			t.Errorf("%s: not as it should be", kind)
+		}
+	}
+}
+
+// TestRecoveryKeySignsRotations: the last one that was registered before, and
+// nothing but rotations.
+func TestRecoveryKeySignsRotations(t *testing.T) {
+	panel := judges(t)
+	old, young := noteKey{drawnOrigin + "/recovery", 1, 21}, noteKey{drawnOrigin + "/recovery", 1, 22}
+	by := func(e *tutela.Event, k noteKey) {
+		e.Signer, e.Signature = fmt.Sprintf("%x", k.id()), ed25519.Sign(k.ed25519(), ledger.EventMessage(e))
+	}
+	register := func(d *drawing, k noteKey) *tutela.Event {
+		return d.act(tutela.EventRecoveryKey, "", -1, textFact("recovery-key", k.vkey()))
+	}
+	for name, c := range map[string]struct {
+		edit func(*drawing, map[int]*tutela.Event)
+		want bool
+	}{
+		"registered": {func(d *drawing, e map[int]*tutela.Event) { e[4] = register(d, old); by(e[7], old) }, true},
+		"again": {func(d *drawing, e map[int]*tutela.Event) {
+			e[1], e[4] = register(d, old), register(d, young)
+			by(e[7], young)
+		}, true},
+		"replaced": {func(d *drawing, e map[int]*tutela.Event) {
+			e[1], e[4] = register(d, old), register(d, young)
+			by(e[7], old)
+		}, false},
+		"too late":    {func(d *drawing, e map[int]*tutela.Event) { e[8] = register(d, old); by(e[7], old) }, false},
+		"never":       {func(d *drawing, e map[int]*tutela.Event) { by(e[7], old) }, false},
+		"a seal":      {func(d *drawing, e map[int]*tutela.Event) { e[4] = register(d, old); by(e[6], old) }, false},
+		"by another":  {func(d *drawing, e map[int]*tutela.Event) { e[4] = register(d, old); by(e[7], young) }, false},
+		"ML-DSA":      {func(d *drawing, e map[int]*tutela.Event) { e[4] = register(d, noteKey{"r", 6, 2}) }, false},
+		"the officer": {func(d *drawing, e map[int]*tutela.Event) { sign(e[7]) }, true},
+	} {
+		d := newDrawing()
+		d.edit = func(e map[int]*tutela.Event) { c.edit(d, e) }
+		if held(t, panel, mutant{name: "recovery: " + name, files: d.draw(), bound: !c.want}) != c.want {
+			t.Errorf("%s: not as it should be", name)
+		}
+	}
+}
+
+// TestTextsThatTurn: neither the header nor a disclosure may hold a mark that
+// turns the direction of writing, also where both say the same.
+func TestTextsThatTurn(t *testing.T) {
+	panel := judges(t)
+	for _, mark := range []rune{0x61c, 0x200e, 0x200f, 0x202a, 0x202e, 0x2066, 0x2069, 0x2028, 0x85, 0x7f, 0x1b} {
+		for line := range 3 {
+			d := newDrawing()
+			d.header[line] = "tri" + string(mark) + "al"
+			held(t, panel, mutant{name: fmt.Sprintf("%U in line %d", mark, line), files: d.draw(), bound: true})
+		}
+	}
+	for _, word := range []string{"تجربة", "פסק דין", "審判", "tri\u200dal", strings.Repeat("ä", 500)} {
+		d := newDrawing()
+		d.header[1] = word
+		if !held(t, panel, mutant{name: "to " + word, files: d.draw()}) {
+			t.Errorf("%q is refused", word)
+		}
+	}
+	d := newDrawing() // an earlier disclosure, to somebody else
+	d.edit = func(e map[int]*tutela.Event) {
+		earlier := d.act(tutela.EventDisclose, "7-B", 9, tutela.Fact{Name: "opened", Value: make([]byte, 32)}, textFact("to", "a\u202eb"), textFact("purpose", "trial"))
+		e[10], e[12].Previous = earlier, 11
+		sign(e[12])
+	}
+	held(t, panel, mutant{name: "an earlier disclosure that turns", files: d.draw(), bound: true})
+}
+
+// TestKeysThatStandTwice: one key in two enrolments is one key; one retired key
+// twice is refused, since its rotation would name fewer keys than it seems.
+func TestKeysThatStandTwice(t *testing.T) {
+	panel, d := judges(t), newDrawing()
+	d.edit = func(e map[int]*tutela.Event) { e[4] = e[2] }
+	if !held(t, panel, mutant{name: "enrolled twice", files: d.draw()}) {
+		t.Error("a key that was enrolled twice is refused")
+	}
+	d.edit = func(e map[int]*tutela.Event) { e[7].Facts = append(e[7].Facts, e[7].Facts[3]) }
+	held(t, panel, mutant{name: "retired twice", files: d.draw(), bound: true})
 }

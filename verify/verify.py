@@ -14,6 +14,9 @@ def unbase64(b):
 def is_name(b):  # no white space, control character or plus
     no = "\0-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000+"
     return len(b) < 256 and re.fullmatch(f"[^{no}]+", b.decode())
+def is_value(b):  # of the header: no control characters, none that turns the direction of writing
+    no = "\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+    return len(b) <= 1000 and re.fullmatch(f"(?! )[^{no}]+(?<! )", b.decode())
 def sha256(b): return hashlib.sha256(b).digest()
 # Ed25519, RFC 8032: points as (X, Y, Z, T). [S]B = R + [k]A is checked without cofactor, by the bytes of R.
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
@@ -126,6 +129,7 @@ def signed(key, text, sig):
 def signers(text, block, keys, strangers):
     """The keys that signed. Each line of theirs must hold; a stranger's, if allowed, be of the right form."""
     lines, known, found = block.split(b"\n"), {(k[0], ident(k)): k for k in keys}, []
+    need(len(known) == len(set(keys)), "two keys of one name")
     need(lines.pop() == b"" and 1 <= len(lines) <= 100 and len(set(lines)) == len(lines), "bad signatures")
     for line in lines:
         name, raw = re.fullmatch("— ([^ ]+) ([^ ]+)".encode(), line).groups()
@@ -221,18 +225,20 @@ FACTS = {name: kinds.split() for name, kinds in {  # which events may have them
     b"opened": b"disclose", b"to": b"disclose", b"purpose": b"disclose", b"actor": b"key-enrol key-withdraw",
     b"actor-key": b"key-enrol key-withdraw", b"log-key": b"key-rotate", b"retired-log-key": b"key-rotate"
     }.items()}
-OFFICE = b"key-enrol key-withdraw key-rotate recovery-key policy-change".split()  # events of no exhibit
+OFFICE = (b"key-enrol key-withdraw key-rotate recovery-key policy-change tool-validate "
+          b"clock-check").split()  # events of no exhibit
 def check_facts(e):
-    names = [fact[0] for fact in e.facts]
+    names, once = {name: n for name, n, _ in e.facts}, {x if FACTS.get(x[0]) == [b"key-rotate"] else x[0]
+                                                        for x in e.facts}
+    need(len(once) == len(e.facts), "a fact that stands twice")
     for name, n, value in e.facts:
-        kinds = FACTS.get(name, [e.kind])
-        need(e.kind in kinds, f"a fact {name!r} of an event {e.kind!r}")
-        need(names.count(name) == 1 or kinds == [b"key-rotate"], f"a fact that stands twice: {name!r}")
-        if name in FACTS and name.endswith(b"-key"): vkey(value, *(1,) if name == b"actor-key" else (1, 6))
-        if name in FACTS and name.endswith(b"-sha512"):
-            need((name[:-7], n, 64) in [(x, m, len(value)) for x, m, _ in e.facts], "a second root alone")
+        if name not in FACTS: continue
+        need(e.kind in FACTS[name], f"a fact {name!r} of an event {e.kind!r}")
+        if name.endswith(b"-key"): vkey(value, *(1, 6) if name.endswith(b"log-key") else (1,))
+        if name in (b"to", b"purpose"): need(is_value(value), f"bad {name!r}")
+        if name.endswith(b"-sha512"): need((names.get(name[:-7]), 64) == (n, len(value)), "a second root alone")
         elif name in TREES or name == b"opened": need(len(value) == 32, "a root of another length")
-        elif name in FACTS: need(n == 0, "a text with a number")
+        else: need(n == 0, "a text with a number")
     for name, kinds in FACTS.items():
         need(name[:7] in TREES or e.kind not in kinds or name in names, f"{e.kind!r} without {name!r}")
 def check(files, policies=()):
@@ -305,8 +311,7 @@ def check_list(files):
     need(lines[0] == b"tutela-bundle@v1" and lines.pop() == b"", "not a bundle of version 1")
     for name, line in zip(b"case to purpose issued officer opened".split(), lines[1:7]):
         key, _, head[name] = line.partition(b" ")
-        value, form = head[name], "(?! )[^\0-\x1f\x7f-\x9f\u2028\u2029]+(?<! )"
-        need(key == name and len(value) <= 1000 and re.fullmatch(form, value.decode()), f"bad {name!r}")
+        need(key == name and is_value(head[name]), f"bad {name!r}")
     issued = re.fullmatch(rb"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", head[b"issued"])
     datetime.datetime(*map(int, issued.groups()))
     for line in lines[7:]:
@@ -319,7 +324,7 @@ def check_list(files):
     return head
 def check_chains(events, head):
     """The last event of each exhibit, and the keys of each person that are in force at the end."""
-    last, keys = {}, {}
+    last, keys, recovery = {}, {}, []
     for n, e in events.items():
         check_facts(e)
         need((e.exhibit == b"") == (e.kind in OFFICE), f"event {n} has no place here")
@@ -329,10 +334,12 @@ def check_chains(events, head):
         need((e.kind == b"seize") == (e.exhibit != b"" and e.previous == 0), f"event {n}: no or two seizures")
         if e.exhibit: last[e.exhibit] = n
         if e.signer or e.sig:
-            of = [k for k in keys.get(e.actor, []) if ident(k).hex().encode() == e.signer]
+            of = keys.get(e.actor, []) + (recovery if e.kind == b"key-rotate" else [])
+            of = [k for k in of if ident(k).hex().encode() == e.signer]
             need(any(ed25519(k[2], e.message, e.sig) for k in of), f"the signature of {n} does not hold")
         these = [vkey(k, 1) for k in e.all(b"actor-key")]
         if e.kind == b"key-enrol": keys.setdefault(e.all(b"actor")[0], []).extend(these)
+        if e.kind == b"recovery-key": recovery = [vkey(e.all(b"recovery-key")[0], 1)]
         if e.kind == b"key-withdraw": keys = {a: [k for k in ks if k not in these] for a, ks in keys.items()}
     need(last and all(events[n].kind == b"disclose" for n in last.values()), "a chain that does not end here")
     return last, keys
@@ -408,7 +415,7 @@ def main(words):
         print("REFUSED. This bundle does not hold:", ascii(str(why) or repr(why)))
         return 4
     words = {name.decode(): value.decode() for name, value in head.items()}
-    exhibits = ", ".join(e.decode("ascii", "backslashreplace") for e in exhibits)
+    exhibits = ", ".join(repr(e)[2:-1] for e in exhibits)
     text = PAGE.format(**words, size=size, root=root.hex(), stamps=stamps, exhibits=exhibits,
                        witnesses=witnessed, policy=sha256(files[b"policy"]).hex())
     text += "".join(f"  log {key[0].decode()} {ident(key).hex()}\n" for key in logs)
