@@ -16,6 +16,7 @@ type initCommand struct {
 	Dir     string `arg:"" optional:"" default:"." help:"The folder; it must be empty or absent."`
 	Agency  string `required:"" help:"The agency that runs the lab."`
 	Country string `required:"" help:"Its country, two letters (ISO 3166-1)."`
+	Field   bool   `help:"A lab for the field, whose scans another lab admits: its log has a signed head and no tiles for mirrors."`
 }
 
 func (c *initCommand) Run(a *app) error {
@@ -28,7 +29,7 @@ func (c *initCommand) Run(a *app) error {
 	if a.folder != "" && a.folder != os.Getenv("TUTELA_LAB") {
 		return misuse("init takes the folder as its argument, not by --lab: tutela init %s", a.folder)
 	}
-	err := lab.Init(a.ctx, c.Dir, lab.Config{Agency: c.Agency, Country: c.Country}, a.actor)
+	err := lab.Init(a.ctx, c.Dir, lab.Config{Agency: c.Agency, Country: c.Country, Field: c.Field}, a.actor)
 	if errors.Is(err, lab.ErrNotEmpty) {
 		return hint(err, "name a new folder: tutela init DIR --agency %s --country %s", tutela.ShellWord(c.Agency), c.Country)
 	}

@@ -59,6 +59,7 @@ type Config struct {
 	Format  int       `toml:"format"`
 	Agency  string    `toml:"agency"`
 	Country string    `toml:"country"`
+	Field   bool      `toml:"field,omitempty"` // its scans are to be admitted to another lab; its log is plain
 	Created time.Time `toml:"created"`
 }
 
@@ -175,7 +176,11 @@ func begin(ctx context.Context, dir string, c Config, keys *ledger.Keys, actor s
 		return err
 	}
 	l := &Lab{Dir: dir, Config: c, keys: keys, actor: actor}
-	if l.log, err = ledger.CreateLog(ctx, l.agencyDir(), keys); err != nil {
+	create := ledger.CreateLog
+	if c.Field {
+		create = ledger.CreatePlainLog
+	}
+	if l.log, err = create(ctx, l.agencyDir(), keys); err != nil {
 		return fmt.Errorf("make the agency log: %w", err)
 	}
 	if l.Catalog, err = openCatalog(ctx, l.catalogPath()); err != nil {

@@ -187,9 +187,21 @@ func TestRepeatedEvent(t *testing.T) {
 	}
 }
 
-// Verification names what was changed, whichever file it was.
+// Verification names what was changed, whichever file it was, in a lab of either
+// kind.
 func TestVerifyFindsEveryChange(t *testing.T) {
-	dir := newLab(t)
+	t.Run("tiles", func(t *testing.T) { wantEveryChangeFound(t, newLab(t)) })
+	t.Run("plain", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "lab")
+		if err := Init(t.Context(), dir, Config{Agency: "Field", Country: "XX", Field: true}, "tester"); err != nil {
+			t.Fatal(err)
+		}
+		wantEveryChangeFound(t, dir)
+	})
+}
+
+func wantEveryChangeFound(t *testing.T, dir string) {
+	t.Helper()
 	l := openLab(t, dir, Write)
 	scanOfOne(t, l)
 	if v, err := l.Verify(t.Context(), nil); err != nil || len(v.Problems) > 0 || v.Records != 1 || v.Exhibits != 1 {

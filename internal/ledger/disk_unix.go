@@ -13,3 +13,6 @@ func syncFolder(dir string) error {
 	defer f.Close()
 	return f.Sync()
 }
+
+// renameOver gives a file the name of another, in one step.
+func renameOver(from, to string) error { return os.Rename(from, to) }

@@ -35,8 +35,8 @@ var ErrWrongKey = errors.New("not the key of this ledger")
 // keep its promises about written bytes across machines.
 var ErrNetworkFolder = errors.New("a ledger must lie on a local file system")
 
-// ErrNoAgencyLog means that this platform cannot keep an agency log.
-var ErrNoAgencyLog = errors.New("no agency log on this platform")
+// ErrNoTiles means that a log of tiles can be read here and not continued.
+var ErrNoTiles = errors.New("a log of tiles cannot be kept on this platform")
 
 // ErrRetired means that the keys of a log were changed: whoever opens it with the
 // new ones can go on.

@@ -1,9 +1,6 @@
-//go:build unix
-
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,10 +32,25 @@ func testEvent(i int) tutela.Event {
 	}
 }
 
-func newLog(t testing.TB) (*Log, string, *Keys) {
+// logKind is one of the kinds of log; the suite holds for all of them.
+type logKind struct {
+	name   string
+	create func(ctx context.Context, dir string, keys *Keys) (*Log, error)
+	files  []string // of a log of 260 entries, beside its bodies
+}
+
+var plainKind = logKind{"plain", CreatePlainLog, []string{"plain/checkpoint"}}
+
+func onBothKinds(t *testing.T, test func(t *testing.T, kind logKind)) {
+	for _, kind := range logKinds {
+		t.Run(kind.name, func(t *testing.T) { test(t, kind) })
+	}
+}
+
+func newLog(t testing.TB, kind logKind) (*Log, string, *Keys) {
 	t.Helper()
 	dir, keys := filepath.Join(t.TempDir(), "log"), testKeys(t)
-	l, err := CreateLog(t.Context(), dir, keys)
+	l, err := kind.create(t.Context(), dir, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +71,10 @@ func appendEvents(t testing.TB, l *Log, from, to int) {
 	done.Wait()
 }
 
-func TestLogKeepsEvents(t *testing.T) {
-	l, dir, keys := newLog(t)
+func TestLogKeepsEvents(t *testing.T) { onBothKinds(t, testLogKeepsEvents) }
+
+func testLogKeepsEvents(t *testing.T, kind logKind) {
+	l, dir, keys := newLog(t, kind)
 	for i := range 3 {
 		if index, err := l.Append(t.Context(), testEvent(i)); err != nil || index != uint64(i) {
 			t.Fatalf("append %d: %d, %v", i, index, err)
@@ -88,8 +102,10 @@ func TestLogKeepsEvents(t *testing.T) {
 	}
 }
 
-func TestLogRepeatsAreNotAddedAgain(t *testing.T) {
-	l, dir, keys := newLog(t)
+func TestLogRepeatsAreNotAddedAgain(t *testing.T) { onBothKinds(t, testLogRepeatsAreNotAddedAgain) }
+
+func testLogRepeatsAreNotAddedAgain(t *testing.T, kind logKind) {
+	l, dir, keys := newLog(t, kind)
 	appendEvents(t, l, 0, 2)
 	again := testEvent(1)
 	again.Actor = "somebody else"
@@ -116,8 +132,10 @@ func TestLogRepeatsAreNotAddedAgain(t *testing.T) {
 
 // TestLogProofs goes past a full tile, so that partial and full ones and two
 // levels are read.
-func TestLogProofs(t *testing.T) {
-	l, dir, keys := newLog(t)
+func TestLogProofs(t *testing.T) { onBothKinds(t, testLogProofs) }
+
+func testLogProofs(t *testing.T, kind logKind) {
+	l, dir, keys := newLog(t, kind)
 	const n = 260
 	appendEvents(t, l, 0, n)
 	public, err := check.ParseLogKeys(keys.VerifierKeys()...)
@@ -148,13 +166,13 @@ func TestLogProofs(t *testing.T) {
 		t.Errorf("verify: %v, %v", found, err)
 	}
 	l.Close()
-	testVerifySees(t, dir, keys)
+	wantVerifySees(t, dir, keys, kind.files)
 }
 
-// testVerifySees changes one byte of each file of the log in turn.
-func testVerifySees(t *testing.T, dir string, keys *Keys) {
-	for _, name := range []string{"tlog/tile/0/000", "tlog/tile/0/001.p/4", "tlog/tile/1/000.p/1", "tlog/tile/entries/000",
-		"tlog/tile/entries/001.p/4", "bodies/records", "bodies/leaves", "bodies/commit", "tlog/checkpoint"} {
+// wantVerifySees changes one byte of each file of the log in turn.
+func wantVerifySees(t *testing.T, dir string, keys *Keys, files []string) {
+	t.Helper()
+	for _, name := range append([]string{"bodies/records", "bodies/leaves", "bodies/commit"}, files...) {
 		name = filepath.Join(dir, filepath.FromSlash(name))
 		flip(t, name, 30)
 		if r, err := ReadLog(dir, keys); err == nil {
@@ -173,49 +191,10 @@ func testVerifySees(t *testing.T, dir string, keys *Keys) {
 	}
 }
 
-// What a killed or running writer leaves beside the tiles is no sign that
-// somebody changed the log; a tile that disagrees below the head is.
-func TestVerifyBesideAWriter(t *testing.T) {
-	l, dir, keys := newLog(t)
-	appendEvents(t, l, 0, 3)
-	l.Close()
-	tiles := filepath.Join(dir, tilesName, "tile", "0", "000.p")
-	whole, err := os.ReadFile(filepath.Join(tiles, "3"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		name    string
-		content []byte
-		agrees  bool
-	}{
-		{"7959402523", []byte("half a ti"), true}, // a temporary file
-		{"4", append(bytes.Clone(whole), make([]byte, 32)...), true},
-		{"4", append(make([]byte, 32), whole...), false},
-		{"2", whole, false},
-	} {
-		name := filepath.Join(tiles, c.name)
-		before, beforeErr := os.ReadFile(name)
-		if err := os.WriteFile(name, c.content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		r, err := ReadLog(dir, keys)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if found, err := r.Verify(t.Context()); err != nil || (len(found) == 0) != c.agrees {
-			t.Errorf("%s of %d bytes: %v, %v; agrees: %v", c.name, len(c.content), found, err, c.agrees)
-		}
-		if os.Remove(name); beforeErr == nil {
-			if err := os.WriteFile(name, before, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
+func TestLogOfAnotherLab(t *testing.T) { onBothKinds(t, testLogOfAnotherLab) }
 
-func TestLogOfAnotherLab(t *testing.T) {
-	l, dir, keys := newLog(t)
+func testLogOfAnotherLab(t *testing.T, kind logKind) {
+	l, dir, keys := newLog(t, kind)
 	appendEvents(t, l, 0, 1)
 	l.Close()
 	same, err := GenerateKeys(keys.Origin())
@@ -234,8 +213,13 @@ func TestLogOfAnotherLab(t *testing.T) {
 			t.Errorf("read: %v", err)
 		}
 	}
-	if _, err := CreateLog(t.Context(), dir, keys); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("create over a log: %v", err)
+	for _, over := range logKinds {
+		if _, err := over.create(t.Context(), dir, keys); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("create one of %s over a log: %v", over.name, err)
+		}
+	}
+	if r, err := ReadLog(dir, keys); err != nil || r.isPlain() != (kind.name == "plain") {
+		t.Errorf("after that: %v", err)
 	}
 	if _, err := ReadLog(t.TempDir(), keys); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("read where there is none: %v", err)
@@ -243,8 +227,10 @@ func TestLogOfAnotherLab(t *testing.T) {
 }
 
 // TestLogRecovers puts the log back to what a crash between two steps leaves.
-func TestLogRecovers(t *testing.T) {
-	l, dir, keys := newLog(t)
+func TestLogRecovers(t *testing.T) { onBothKinds(t, testLogRecovers) }
+
+func testLogRecovers(t *testing.T, kind logKind) {
+	l, dir, keys := newLog(t, kind)
 	appendEvents(t, l, 0, 2)
 	l.Close()
 	// A crash after step 1: two bodies without entries.
@@ -272,14 +258,14 @@ func TestLogRecovers(t *testing.T) {
 	if index, err := l.Append(t.Context(), testEvent(3)); err != nil || index != 3 {
 		t.Errorf("repeat of an event that a crash cut short: %d, %v", index, err)
 	}
-	checkpoint, err := os.ReadFile(l.tile("checkpoint"))
+	checkpoint, err := os.ReadFile(l.checkpointPath())
 	if err != nil {
 		t.Fatal(err)
 	}
 	appendEvents(t, l, 4, 6)
 	l.Close()
 	// A crash after step 3: entries without a checkpoint.
-	if err := os.WriteFile(l.tile("checkpoint"), checkpoint, 0o600); err != nil {
+	if err := os.WriteFile(l.checkpointPath(), checkpoint, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if l, err = OpenLog(t.Context(), dir, keys); err != nil {
@@ -294,36 +280,14 @@ func TestLogRecovers(t *testing.T) {
 	}
 }
 
-// TestLogSignsNothingForged changes a tile behind the log's back: the entry
-// that comes next would have been signed over a root that nobody meant.
-func TestLogSignsNothingForged(t *testing.T) {
-	l, dir, keys := newLog(t)
-	appendEvents(t, l, 0, 2)
-	l.Close()
-	flip(t, filepath.Join(dir, "tlog/tile/0/000.p/2"), 40)
-	l, err := OpenLog(t.Context(), dir, keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { l.appender = nil; l.stop(canceled()); l.stop = nil; l.Close() }()
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	if _, err := l.Append(ctx, testEvent(2)); !errors.Is(err, ErrDamaged) {
-		t.Errorf("append over a changed tile: %v", err)
-	}
-	if h, err := l.Head(t.Context()); err != nil || h.Size != 2 {
-		t.Errorf("head after that: %d, %v", h.Size, err)
-	}
-}
-
-func canceled() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}
-
 func BenchmarkLogAppend(b *testing.B) {
-	l, dir, keys := newLog(b)
+	for _, kind := range logKinds {
+		b.Run(kind.name, func(b *testing.B) { benchmarkLogAppend(b, kind) })
+	}
+}
+
+func benchmarkLogAppend(b *testing.B, kind logKind) {
+	l, dir, keys := newLog(b, kind)
 	i := 0
 	b.Run("OneAfterAnother", func(b *testing.B) {
 		for range b.N {

@@ -1,5 +1,3 @@
-//go:build unix
-
 package ledger
 
 import (
@@ -23,11 +21,15 @@ func TestLogKilled(t *testing.T) {
 		appendForEver(t, dir)
 		return
 	}
+	onBothKinds(t, testLogKilled)
+}
+
+func testLogKilled(t *testing.T, kind logKind) {
 	dir, keys := t.TempDir(), testKeys(t)
 	if err := keys.Save(filepath.Join(dir, "keys")); err != nil {
 		t.Fatal(err)
 	}
-	l, err := CreateLog(t.Context(), filepath.Join(dir, "log"), keys)
+	l, err := kind.create(t.Context(), filepath.Join(dir, "log"), keys)
 	if err != nil {
 		t.Fatal(err)
 	}

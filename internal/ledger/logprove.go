@@ -139,6 +139,18 @@ func (m merkle) root(from, to uint64) check.Hash {
 	return check.Node(m.root(from, mid), m.root(mid, to))
 }
 
+// inclusion is PATH(index, D[from:to]) of RFC 6962 section 2.1.1, the sibling first.
+func (m merkle) inclusion(index, from, to uint64) []check.Hash {
+	if to-from == 1 {
+		return nil
+	}
+	mid := check.SplitAt(from, to)
+	if index < mid {
+		return append(m.inclusion(index, from, mid), m.root(mid, to))
+	}
+	return append(m.inclusion(index, mid, to), m.root(from, mid))
+}
+
 // A verifier of consistency knows the root of the older log, which is left out
 // of the proof if it is a node of the newer one.
 type olderRoot int

@@ -1,5 +1,3 @@
-//go:build unix
-
 package ledger
 
 import (
@@ -15,9 +13,9 @@ import (
 )
 
 // filledLog has n events under one checkpoint; plain is its tree, kept whole.
-func filledLog(t *testing.T, n int) (*Log, plainTree) {
+func filledLog(t *testing.T, kind logKind, n int) (*Log, plainTree) {
 	t.Helper()
-	l, _, _ := newLog(t)
+	l, _, _ := newLog(t, kind)
 	events := make([]tutela.Event, n)
 	for i := range events {
 		events[i] = testEvent(i)
@@ -42,9 +40,11 @@ func (t plainTree) rootAt(size uint64) check.Hash {
 	return check.Hash(t.root(t.leaves[:size]))
 }
 
-func TestLogProvesManyOfEverySize(t *testing.T) {
+func TestLogProvesManyOfEverySize(t *testing.T) { onBothKinds(t, testLogProvesManyOfEverySize) }
+
+func testLogProvesManyOfEverySize(t *testing.T, kind logKind) {
 	const n = 70
-	l, plain := filledLog(t, n)
+	l, plain := filledLog(t, kind, n)
 	random := rand.New(rand.NewPCG(1, 2))
 	for size := uint64(1); size <= n; size++ {
 		for _, share := range []float64{0, 0.1, 0.5, 1} {
@@ -85,9 +85,11 @@ func TestLogProvesManyOfEverySize(t *testing.T) {
 	}
 }
 
-func TestLogConsistencyOfEverySize(t *testing.T) {
+func TestLogConsistencyOfEverySize(t *testing.T) { onBothKinds(t, testLogConsistencyOfEverySize) }
+
+func testLogConsistencyOfEverySize(t *testing.T, kind logKind) {
 	const n = 70
-	l, plain := filledLog(t, n)
+	l, plain := filledLog(t, kind, n)
 	for to := range uint64(n + 1) {
 		for from := range to + 1 {
 			proof, err := l.Consistency(t.Context(), from, to)
@@ -108,7 +110,11 @@ func TestLogConsistencyOfEverySize(t *testing.T) {
 
 // A body whose leaf was changed on the disk is noticed before anything is proven.
 func TestLogProvesNothingOfDamagedBodies(t *testing.T) {
-	l, _ := filledLog(t, 5)
+	onBothKinds(t, testLogProvesNothingOfDamagedBodies)
+}
+
+func testLogProvesNothingOfDamagedBodies(t *testing.T, kind logKind) {
+	l, _ := filledLog(t, kind, 5)
 	name := filepath.Join(l.dir, bodiesName, "leaves")
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {

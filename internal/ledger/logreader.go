@@ -20,6 +20,7 @@ import (
 // The folder of an agency log:
 //
 //	tlog/    C2SP tlog-tiles, by Tessera: commitments only, fit to be mirrored
+//	plain/   in its place in a plain log: the signed head and nothing else
 //	bodies/  a tree (see [Tree]) whose body i is the event of entry i, and whose
 //	         leaf i is what entry i commits to; cursor: see edgeCursor
 //
@@ -124,7 +125,12 @@ func (r *LogReader) explain(signed []byte, refusal error) error {
 	return fmt.Errorf("%w: %w; no key with fingerprint %s has signed", ErrWrongKey, refusal, r.keys.Fingerprint())
 }
 
-func (r *LogReader) checkpointPath() string { return r.tile(layout.CheckpointPath) }
+func (r *LogReader) checkpointPath() string {
+	if r.isPlain() {
+		return filepath.Join(r.dir, plainName, layout.CheckpointPath)
+	}
+	return r.tile(layout.CheckpointPath)
+}
 
 func (r *LogReader) tile(name string) string {
 	return filepath.Join(r.dir, tilesName, filepath.FromSlash(name))
@@ -208,22 +214,35 @@ func (r *LogReader) prove(ctx context.Context, index uint64) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
-	builder, err := client.NewProofBuilder(ctx, h.Size, r.readTile)
-	if err != nil {
-		return Proof{}, err
-	}
-	raw, err := builder.InclusionProof(ctx, index)
-	if err != nil {
-		return Proof{}, err
-	}
 	p := Proof{check.LogProof{Index: index, Checkpoint: h.Signed}, opening}
-	for _, b := range raw {
-		p.Path = append(p.Path, check.Hash(b))
+	if p.Path, err = r.inclusion(ctx, index, h.Size); err != nil {
+		return Proof{}, err
 	}
 	if _, err := p.VerifyEvent(opening, r.public); err != nil {
 		return Proof{}, fmt.Errorf("%w: %v", ErrDamaged, err)
 	}
 	return p, nil
+}
+
+// inclusion is the path of an entry under the head of size entries: from a few
+// tiles, or in a plain log from all leaves of the bodies.
+func (r *LogReader) inclusion(ctx context.Context, index, size uint64) (path []check.Hash, err error) {
+	if r.isPlain() {
+		tree, err := r.merkle(ctx, size)
+		if err != nil {
+			return nil, err
+		}
+		return tree.inclusion(index, 0, size), nil
+	}
+	builder, err := client.NewProofBuilder(ctx, size, r.readTile)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := builder.InclusionProof(ctx, index)
+	for _, b := range raw {
+		path = append(path, check.Hash(b))
+	}
+	return path, err
 }
 
 // readTile reads a tile of hashes; a partial one may have been collected once

@@ -1,5 +1,3 @@
-//go:build unix
-
 package ledger
 
 import (
@@ -13,9 +11,9 @@ import (
 )
 
 // registered is a kept log that knows a recovery key.
-func registered(t *testing.T) (logDir, keyDir string, recovery *Recovery) {
+func registered(t *testing.T, kind logKind) (logDir, keyDir string, recovery *Recovery) {
 	t.Helper()
-	logDir, keyDir = keptLog(t)
+	logDir, keyDir = keptLog(t, kind)
 	keys, err := LoadKeys(keyDir)
 	if err != nil {
 		t.Fatal(err)
@@ -67,8 +65,10 @@ func wantRecovered(t *testing.T, logDir, keyDir string, recovery *Recovery) {
 	wantOnlyKeyFile(t, keyDir)
 }
 
-func TestRecoverLostKeys(t *testing.T) {
-	logDir, keyDir, recovery := registered(t)
+func TestRecoverLostKeys(t *testing.T) { onBothKinds(t, testRecoverLostKeys) }
+
+func testRecoverLostKeys(t *testing.T, kind logKind) {
+	logDir, keyDir, recovery := registered(t, kind)
 	if err := os.Remove(filepath.Join(keyDir, keysName)); err != nil {
 		t.Fatal(err)
 	}
@@ -80,8 +80,10 @@ func TestRecoverLostKeys(t *testing.T) {
 
 // TestRecoverStolenKeys shuts the thief out: the keys that were stolen open the
 // log no more.
-func TestRecoverStolenKeys(t *testing.T) {
-	logDir, keyDir, recovery := registered(t)
+func TestRecoverStolenKeys(t *testing.T) { onBothKinds(t, testRecoverStolenKeys) }
+
+func testRecoverStolenKeys(t *testing.T, kind logKind) {
+	logDir, keyDir, recovery := registered(t, kind)
 	stolen, err := LoadKeys(keyDir)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +99,9 @@ func TestRecoverStolenKeys(t *testing.T) {
 
 // TestRecoveryCrashes stops after each step, and calls again or opens as a lab
 // does. Before the commit point opening says that it must be called again.
-func TestRecoveryCrashes(t *testing.T) {
+func TestRecoveryCrashes(t *testing.T) { onBothKinds(t, testRecoveryCrashes) }
+
+func testRecoveryCrashes(t *testing.T, kind logKind) {
 	recovers := func(logDir, keyDir string, r *Recovery) error {
 		_, err := Recover(t.Context(), logDir, keyDir, r, tutela.Event{Actor: "chief"})
 		return err
@@ -110,7 +114,7 @@ func TestRecoveryCrashes(t *testing.T) {
 		for _, step := range []string{"written", "signed", "recorded", "alone", "held", "renamed"} {
 			t.Run(lost+" "+step, func(t *testing.T) {
 				t.Parallel()
-				logDir, keyDir, recovery := registered(t)
+				logDir, keyDir, recovery := registered(t, kind)
 				if lost == "lost" {
 					if err := os.Remove(filepath.Join(keyDir, keysName)); err != nil {
 						t.Fatal(err)
@@ -141,9 +145,11 @@ func TestRecoveryCrashes(t *testing.T) {
 }
 
 // TestRecoveryIsCalledAgain after each step, without an opening between.
-func TestRecoveryIsCalledAgain(t *testing.T) {
+func TestRecoveryIsCalledAgain(t *testing.T) { onBothKinds(t, testRecoveryIsCalledAgain) }
+
+func testRecoveryIsCalledAgain(t *testing.T, kind logKind) {
 	stop := errors.New("stop")
-	logDir, keyDir, recovery := registered(t)
+	logDir, keyDir, recovery := registered(t, kind)
 	for _, step := range []string{"written", "signed", "recorded", "alone", "held"} {
 		_, err := recoverKeys(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}, func(reached string) error {
 			if reached == step {
@@ -166,9 +172,11 @@ func TestRecoveryIsCalledAgain(t *testing.T) {
 
 // TestRecoveryBetweenItsTwoEvents: the change of keys was committed and the second
 // event was not, so the head ends with an entry that the old keys should sign.
-func TestRecoveryBetweenItsTwoEvents(t *testing.T) {
+func TestRecoveryBetweenItsTwoEvents(t *testing.T) { onBothKinds(t, testRecoveryBetweenItsTwoEvents) }
+
+func testRecoveryBetweenItsTwoEvents(t *testing.T, kind logKind) {
 	stop := errors.New("stop")
-	logDir, keyDir, recovery := registered(t)
+	logDir, keyDir, recovery := registered(t, kind)
 	ev := tutela.Event{Actor: "chief"}
 	var next *Keys
 	_, err := recoverKeys(t.Context(), logDir, keyDir, recovery, ev, func(reached string) error {
@@ -201,9 +209,11 @@ func TestRecoveryBetweenItsTwoEvents(t *testing.T) {
 
 // TestRecoveryThrowsAwayARotation that was begun before, announced or not: its keys
 // may be a thief's.
-func TestRecoveryThrowsAwayARotation(t *testing.T) {
+func TestRecoveryThrowsAwayARotation(t *testing.T) { onBothKinds(t, testRecoveryThrowsAwayARotation) }
+
+func testRecoveryThrowsAwayARotation(t *testing.T, kind logKind) {
 	for _, announced := range []bool{false, true} {
-		logDir, keyDir, recovery := registered(t)
+		logDir, keyDir, recovery := registered(t, kind)
 		r, err := BeginRotation(logDir, keyDir)
 		if err != nil {
 			t.Fatal(err)
@@ -259,8 +269,10 @@ func wantRetires(t *testing.T, logDir string, now *Keys, r *Rotation, announced 
 	}
 }
 
-func TestRecoveryThatIsNotRegistered(t *testing.T) {
-	logDir, keyDir := keptLog(t)
+func TestRecoveryThatIsNotRegistered(t *testing.T) { onBothKinds(t, testRecoveryThatIsNotRegistered) }
+
+func testRecoveryThatIsNotRegistered(t *testing.T, kind logKind) {
+	logDir, keyDir := keptLog(t, kind)
 	keys, err := LoadKeys(keyDir)
 	if err != nil {
 		t.Fatal(err)
@@ -278,7 +290,7 @@ func TestRecoveryThatIsNotRegistered(t *testing.T) {
 }
 
 func TestRecoveryFileThatHasChanged(t *testing.T) {
-	_, _, recovery := registered(t)
+	_, _, recovery := registered(t, plainKind)
 	name := filepath.Join(t.TempDir(), "recovery.key")
 	if err := recovery.Save(name); err != nil {
 		t.Fatal(err)

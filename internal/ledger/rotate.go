@@ -209,7 +209,7 @@ func replaceCheckpoint(logDir string, signed []byte) error {
 	if err := writeDurably(name+".new", signed, 0o644); err != nil {
 		return err
 	}
-	if err := os.Rename(name+".new", name); err != nil {
+	if err := renameOver(name+".new", name); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(name))

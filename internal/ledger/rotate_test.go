@@ -1,5 +1,3 @@
-//go:build unix
-
 package ledger
 
 import (
@@ -14,14 +12,14 @@ import (
 )
 
 // keptLog is a closed log of three events in dir/log, its keys in dir/keys.
-func keptLog(t *testing.T) (logDir, keyDir string) {
+func keptLog(t *testing.T, kind logKind) (logDir, keyDir string) {
 	t.Helper()
 	dir, keys := t.TempDir(), testKeys(t)
 	logDir, keyDir = filepath.Join(dir, "log"), filepath.Join(dir, "keys")
 	if err := keys.Save(keyDir); err != nil {
 		t.Fatal(err)
 	}
-	l, err := CreateLog(t.Context(), logDir, keys)
+	l, err := kind.create(t.Context(), logDir, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +90,10 @@ func wantOnlyKeyFile(t *testing.T, dir string) {
 	}
 }
 
-func TestRotateKeys(t *testing.T) {
-	logDir, keyDir := keptLog(t)
+func TestRotateKeys(t *testing.T) { onBothKinds(t, testRotateKeys) }
+
+func testRotateKeys(t *testing.T, kind logKind) {
+	logDir, keyDir := keptLog(t, kind)
 	r, err := BeginRotation(logDir, keyDir)
 	if err != nil {
 		t.Fatal(err)
@@ -112,11 +112,13 @@ func TestRotateKeys(t *testing.T) {
 }
 
 // TestRotationCrashes stops after each step and opens as a lab does.
-func TestRotationCrashes(t *testing.T) {
+func TestRotationCrashes(t *testing.T) { onBothKinds(t, testRotationCrashes) }
+
+func testRotationCrashes(t *testing.T, kind logKind) {
 	stop := errors.New("stop")
 	for _, step := range []string{"announced", "signed", "alone", "held", "renamed", "gone"} {
 		t.Run(step, func(t *testing.T) {
-			logDir, keyDir := keptLog(t)
+			logDir, keyDir := keptLog(t, kind)
 			r, err := BeginRotation(logDir, keyDir)
 			if err != nil {
 				t.Fatal(err)
@@ -145,7 +147,11 @@ func TestRotationCrashes(t *testing.T) {
 
 // Before its event a rotation has not happened.
 func TestRotationThatWasNotAnnouncedIsUndone(t *testing.T) {
-	logDir, keyDir := keptLog(t)
+	onBothKinds(t, testRotationThatWasNotAnnouncedIsUndone)
+}
+
+func testRotationThatWasNotAnnouncedIsUndone(t *testing.T, kind logKind) {
+	logDir, keyDir := keptLog(t, kind)
 	r, err := BeginRotation(logDir, keyDir)
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +172,7 @@ func TestRotationThatWasNotAnnouncedIsUndone(t *testing.T) {
 
 // The event says whose signatures a verifier must demand of which head.
 func TestRotationEventNamesBothPairs(t *testing.T) {
-	logDir, keyDir := keptLog(t)
+	logDir, keyDir := keptLog(t, plainKind)
 	r, err := BeginRotation(logDir, keyDir)
 	if err != nil {
 		t.Fatal(err)

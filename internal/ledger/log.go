@@ -1,5 +1,3 @@
-//go:build unix
-
 package ledger
 
 import (
@@ -8,14 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/transparency-dev/tessera"
-	"github.com/transparency-dev/tessera/api/layout"
-	"github.com/transparency-dev/tessera/storage/posix"
 	"tutela"
 	"tutela/internal/ledger/check"
 )
@@ -23,26 +17,25 @@ import (
 // Log is an agency log that grows: one entry for each event of the lab. It is
 // safe for concurrent use by one process.
 //
+// There are two kinds, which differ in what is made of the entries and in nothing
+// that anybody proves. A log of tiles is served to mirrors and monitors; Tessera
+// keeps it, which runs on Unix only. A plain log has a signed head and no more: it
+// is what a laptop in the field keeps until its scans are admitted elsewhere.
+//
 // The way of an event, and what a crash leaves at each step:
 //
 //  1. the body is committed to "bodies", durably: the commit point of [Tree].
 //     Before it nothing happened. From then on the event counts: whoever opens
 //     the log next carries out the steps that are missing
-//  2. Tessera writes the entry into a bundle and the hashes into tiles, durably.
-//     They are not read until step 3, and are written again after a crash
-//  3. Tessera writes its tree state, durably: the entry has its index, which is
-//     the body's. An entry cannot be sequenced twice, since opening sequences
-//     only the bodies that lie behind the tree state
-//  4. Tessera has the checkpoint signed and puts it in place, durably. The
-//     signers sign only the roots that the bodies lead to (see [rootGuard]), so
-//     that no fault in tiles or tree state can get a signature
-//  5. the checkpoint is read back and verified, and Append returns
+//  2. its entry gets its index, which is the body's: see tiles and plainHead
+//  3. the head that covers it is signed and put in place, durably. The signers
+//     sign only the roots that the bodies lead to (see [rootGuard]), so that no
+//     fault in what was made of the entries can get a signature
+//  4. the head is read back and verified, and Append returns
 type Log struct {
 	LogReader
-	guard    *rootGuard
-	tiles    tessera.LogReader
-	appender *tessera.Appender
-	stop     func(context.Context) error
+	guard   *rootGuard
+	entries sequencer // nil until they are open
 
 	mu     sync.Mutex // guards what is below, and the order of bodies and entries
 	bodies *Tree
@@ -53,34 +46,44 @@ type Log struct {
 	failed error             // sticky: the log must be opened anew
 }
 
-const (
-	// checkpointInterval is the least that Tessera's POSIX driver allows
-	// between two checkpoints: the latency of an Append that follows another.
-	checkpointInterval = 100 * time.Millisecond
-	// publishTimeout bounds the wait for a checkpoint, which takes about 0.1 s.
-	publishTimeout = 30 * time.Second
-	pollInterval   = time.Millisecond
-	// What Tessera waits for, so that events which come at once share its
-	// syncs: one full bundle, or about as long as a sync takes.
-	batchEntries = layout.EntryBundleWidth
-	batchAge     = time.Millisecond
-)
+// A sequencer makes a log of the entries of bodies. It is safe for concurrent use,
+// but for add, whose calls say the order.
+type sequencer interface {
+	// placed is how many entries have an index already. It must not be less than
+	// the head has.
+	placed(ctx context.Context) (uint64, error)
+	// add gives the next index to the entry of a commitment. What it returns waits
+	// until the entry has it, and says which.
+	add(ctx context.Context, commitment check.Hash) (wait func() (index uint64, err error))
+	// publish returns when a signed head of size entries or more is in place. It
+	// may leave to others to make its name durable.
+	publish(ctx context.Context, size uint64) error
+	// close must wait until a head covers all entries.
+	close(ctx context.Context) error
+}
 
-// CreateLog makes an empty log in dir and opens it. It refuses a folder that
-// holds one (fs.ErrExist) and file systems of other machines
-// ([ErrNetworkFolder]). ctx bounds the making, not the life of the log.
+// publishTimeout bounds the wait for a head, which takes about 0.1 s.
+const publishTimeout = 30 * time.Second
+
+// CreateLog makes an empty log in dir and opens it: one of tiles, or a plain one
+// where this platform cannot keep tiles. It refuses a folder that holds one
+// (fs.ErrExist) and file systems of other machines ([ErrNetworkFolder]). ctx bounds
+// the making, not the life of the log.
 //
 // Tessera reports to the process-wide logger of k8s.io/klog, which writes to
 // standard error until the program directs it elsewhere.
 func CreateLog(ctx context.Context, dir string, keys *Keys) (*Log, error) {
+	if !keepsTiles {
+		return CreatePlainLog(ctx, dir, keys)
+	}
 	if err := createLog(dir, keys); err != nil {
 		return nil, fmt.Errorf("create agency log: %w", err)
 	}
 	return OpenLog(ctx, dir, keys)
 }
 
-// createLog makes the tree of bodies. Tessera makes its folder when the log is
-// opened for the first time, also if the power goes in between.
+// createLog makes the tree of bodies. What is made of the entries follows when the
+// log is opened for the first time, also if the power goes in between.
 func createLog(dir string, keys *Keys) error {
 	bodies, err := CreateTree(filepath.Join(dir, bodiesName), keys.bodies)
 	if err != nil {
@@ -90,9 +93,10 @@ func createLog(dir string, keys *Keys) error {
 	return syncFolder(dir)
 }
 
-// OpenLog opens a log to go on with it, and brings to its end what a crash cut
-// short. It returns [ErrWrongKey] if the log is another lab's, and [ErrDamaged]
-// if anything that was acknowledged is missing or changed.
+// OpenLog opens a log of either kind to go on with it, and brings to its end what a
+// crash cut short. It returns [ErrWrongKey] if the log is another lab's, [ErrDamaged]
+// if anything that was acknowledged is missing or changed, and [ErrNoTiles] if it is
+// one of tiles and this platform cannot keep them.
 func OpenLog(ctx context.Context, dir string, keys *Keys) (*Log, error) {
 	r, err := newLogReader(dir, keys)
 	if err != nil {
@@ -127,7 +131,7 @@ func (l *Log) open(ctx context.Context) (err error) {
 	if err := l.admitRoots(head); err != nil {
 		return err
 	}
-	if err := l.startTessera(); err != nil {
+	if l.entries, err = l.sequencer(head); err != nil {
 		return err
 	}
 	return l.resume(ctx, head)
@@ -178,40 +182,18 @@ func (l *Log) recallRoots(size uint64) error {
 	return nil
 }
 
-func (l *Log) startTessera() error {
-	ed, ml, err := l.keys.signers()
-	if err != nil {
-		return err
+// sequencer opens what is made of the entries, by what lies in the folder.
+func (l *Log) sequencer(head Head) (sequencer, error) {
+	if l.isPlain() {
+		return newPlainHead(&l.LogReader, l.guard, head)
 	}
-	// The driver's life is the log's, so it does not get the caller's context.
-	ctx, cancel := context.WithCancel(context.Background())
-	driver, err := posix.New(ctx, posix.Config{Path: filepath.Join(l.dir, tilesName)})
-	if err != nil {
-		cancel()
-		return err
-	}
-	options := tessera.NewAppendOptions().
-		WithCheckpointSigner(l.guard.over(ed), l.guard.over(ml)).
-		WithBatching(batchEntries, batchAge).
-		WithCheckpointInterval(checkpointInterval).
-		WithCheckpointRepublishInterval(0)
-	appender, shutdown, reader, err := tessera.NewAppender(ctx, driver, options)
-	if err != nil {
-		cancel()
-		return err
-	}
-	l.appender, l.tiles = appender, reader
-	l.stop = func(ctx context.Context) error {
-		defer cancel()
-		return shutdown(ctx)
-	}
-	return nil
+	return newTiles(&l.LogReader, l.guard)
 }
 
 // resume sequences the bodies that have no entry yet, and waits until the
 // checkpoint covers all.
 func (l *Log) resume(ctx context.Context, head Head) error {
-	entries, err := l.tiles.IntegratedSize(ctx)
+	entries, err := l.entries.placed(ctx)
 	if err != nil {
 		return err
 	}
@@ -229,35 +211,31 @@ func (l *Log) resume(ctx context.Context, head Head) error {
 
 // sequenceFrom gives entries to the bodies from index first on.
 func (l *Log) sequenceFrom(ctx context.Context, first uint64) error {
-	var futures []tessera.IndexFuture
+	var waits []func() (uint64, error)
 	for i := first; i < l.bodies.Size(); i++ {
 		var leaf [leafSize]byte
 		if _, err := l.bodies.leaves.ReadAt(leaf[:], int64(i)*leafSize); err != nil {
 			return fmt.Errorf("read leaf %d of bodies: %w", i, err)
 		}
-		futures = append(futures, l.add(ctx, check.Hash(leaf[:32])))
+		waits = append(waits, l.entries.add(ctx, check.Hash(leaf[:32])))
 	}
-	for i, future := range futures {
-		if err := sequenced(first+uint64(i), future); err != nil {
+	for i, wait := range waits {
+		if err := sequenced(first+uint64(i), wait); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *Log) add(ctx context.Context, commitment check.Hash) tessera.IndexFuture {
-	return l.appender.Add(ctx, tessera.NewEntry(check.Entry(commitment)))
-}
-
-// sequenced waits until Tessera has given an entry its index, and makes sure
-// that it is the one it must have.
-func sequenced(want uint64, future tessera.IndexFuture) error {
-	got, err := future()
+// sequenced waits until an entry has its index, and makes sure that it is the one
+// it must have.
+func sequenced(want uint64, wait func() (uint64, error)) error {
+	got, err := wait()
 	if err != nil {
 		return fmt.Errorf("sequence entry %d: %w", want, err)
 	}
-	if got.Index != want {
-		return fmt.Errorf("%w: entry %d was sequenced as %d: somebody else writes to this log", ErrDamaged, want, got.Index)
+	if got != want {
+		return fmt.Errorf("%w: entry %d was sequenced as %d: somebody else writes to this log", ErrDamaged, want, got)
 	}
 	return nil
 }
@@ -280,20 +258,20 @@ func (l *Log) Append(ctx context.Context, ev tutela.Event) (uint64, error) {
 // in their order, and one checkpoint covers them all.
 func (l *Log) AppendAll(ctx context.Context, events ...tutela.Event) ([]uint64, error) {
 	indices := make([]uint64, len(events))
-	futures := make([]tessera.IndexFuture, len(events))
+	waits := make([]func() (uint64, error), len(events))
 	var size uint64
 	for i, ev := range events {
 		var err error
-		if indices[i], futures[i], err = l.admit(ctx, ev); err != nil {
+		if indices[i], waits[i], err = l.admit(ctx, ev); err != nil {
 			return nil, fmt.Errorf("append %s to agency log: %w", ev.Kind, err)
 		}
 		size = max(size, indices[i]+1)
 	}
-	for i, future := range futures {
-		if future == nil {
+	for i, wait := range waits {
+		if wait == nil {
 			continue
 		}
-		if err := l.settle(sequenced(indices[i], future)); err != nil {
+		if err := l.settle(sequenced(indices[i], wait)); err != nil {
 			return nil, fmt.Errorf("append %s to agency log: %w", events[i].Kind, err)
 		}
 	}
@@ -303,9 +281,9 @@ func (l *Log) AppendAll(ctx context.Context, events ...tutela.Event) ([]uint64, 
 	return indices, nil
 }
 
-// admit carries out step 1 for an event and begins step 2. The future is nil
-// if the event is an earlier one's repeat, whose index is returned.
-func (l *Log) admit(ctx context.Context, ev tutela.Event) (uint64, tessera.IndexFuture, error) {
+// admit carries out step 1 for an event and begins step 2. There is nothing
+// to wait for if the event is an earlier one's repeat, whose index is returned.
+func (l *Log) admit(ctx context.Context, ev tutela.Event) (uint64, func() (uint64, error), error) {
 	if err := ctx.Err(); err != nil {
 		return 0, nil, err
 	}
@@ -337,7 +315,7 @@ func (l *Log) admit(ctx context.Context, ev tutela.Event) (uint64, tessera.Index
 	l.byKey[ev.Key] = index
 	l.link(ev.Exhibit, index)
 	l.retire(&ev)
-	return index, l.add(ctx, commitment), nil
+	return index, l.entries.add(ctx, commitment), nil
 }
 
 // keep commits a body and lets the signers sign the log it leads to.
@@ -423,18 +401,13 @@ func (l *Log) link(exhibit string, index uint64) {
 	}
 }
 
-// awaitCheckpoint waits until a checkpoint covers size entries, verifies it and
-// makes sure that its name is durable. Tessera would tell, but looks no more
-// often than it is asked to, and asks no signature.
+// awaitCheckpoint waits until a signed head covers size entries, verifies it and
+// makes sure that its name is durable.
 func (l *Log) awaitCheckpoint(ctx context.Context, size uint64) error {
 	limit, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	for !l.covers(size) {
-		select {
-		case <-limit.Done():
-			return errors.Join(fmt.Errorf("wait for a checkpoint of %d entries: %w", size, limit.Err()), l.guard.refusal())
-		case <-time.After(pollInterval):
-		}
+	if err := l.entries.publish(limit, size); err != nil {
+		return errors.Join(fmt.Errorf("wait for a checkpoint of %d entries: %w", size, err), l.guard.refusal())
 	}
 	head, err := l.head()
 	if err != nil {
@@ -443,18 +416,7 @@ func (l *Log) awaitCheckpoint(ctx context.Context, size uint64) error {
 	if err := l.guard.check(head.Checkpoint); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Join(l.dir, tilesName))
-}
-
-// covers reports whether the checkpoint in place is of size entries or more. It
-// looks at no signature.
-func (l *Log) covers(size uint64) bool {
-	signed, err := os.ReadFile(l.checkpointPath())
-	if err != nil {
-		return false
-	}
-	c, err := check.ParseCheckpoint(noteText(signed))
-	return err == nil && c.Size >= size
+	return syncFolder(filepath.Dir(l.checkpointPath()))
 }
 
 // Close waits until a checkpoint covers everything and lets go of the log.
@@ -462,10 +424,11 @@ func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var err error
-	if l.stop != nil {
+	if l.entries != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
 		defer cancel()
-		err, l.stop = l.stop(ctx), nil
+		err = l.entries.close(ctx)
+		l.entries = nil
 	}
 	if l.bodies != nil {
 		err = errors.Join(err, l.bodies.Close())

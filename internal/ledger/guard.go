@@ -1,5 +1,3 @@
-//go:build unix
-
 package ledger
 
 import (
@@ -11,8 +9,8 @@ import (
 	"tutela/internal/ledger/check"
 )
 
-// rootGuard stands between Tessera and the keys: only a root that the bodies
-// lead to is signed, whatever the tiles and the tree state say.
+// rootGuard stands between what keeps the entries and the keys: only a root that the bodies
+// lead to is signed, whatever tiles and tree state say.
 type rootGuard struct {
 	mu      sync.Mutex // guards all below
 	roots   map[uint64]check.Hash
@@ -40,6 +38,17 @@ func (g *rootGuard) check(c check.Checkpoint) error {
 		return g.refused
 	}
 	return nil
+}
+
+// root is the one that was admitted for a size.
+func (g *rootGuard) root(size uint64) (check.Hash, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	root, ok := g.roots[size]
+	if !ok {
+		return root, fmt.Errorf("%w: no root of %d entries is known", ErrDamaged, size)
+	}
+	return root, nil
 }
 
 func (g *rootGuard) refusal() error {

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package ledger
+
+var logKinds = []logKind{plainKind}
