@@ -18,7 +18,7 @@ const (
 
 // watchClock records, until it is stopped, when the clock of this machine is set
 // while work goes on: as a clock-check event with the jump. On Linux the machine
-// waking up looks the same.
+// waking up looks the same. It also has the log stamped hourly meanwhile.
 func watchClock(a *app, l *lab.Lab) (stop func()) {
 	ctx, cancel := context.WithCancel(a.ctx)
 	tick := time.NewTicker(clockLook)
@@ -26,7 +26,7 @@ func watchClock(a *app, l *lab.Lab) (stop func()) {
 	go func() {
 		defer close(done)
 		defer tick.Stop()
-		followClock(ctx, timestamp.SystemClock(), tick.C, func(jump time.Duration) {
+		followClock(ctx, timestamp.SystemClock(), tick.C, func() { stampHourly(a, l) }, func(jump time.Duration) {
 			a.alarm("the clock of this machine was set %s while work went on", describeJump(jump))
 			err := recordClockCheck(ctx, l, tutela.ClockCheck{Authorities: []tutela.AuthorityClock{}, Jump: jump.Milliseconds()})
 			if err != nil && ctx.Err() == nil {
@@ -37,8 +37,18 @@ func watchClock(a *app, l *lab.Lab) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// followClock tells of every jump between two ticks.
-func followClock(ctx context.Context, clock func() timestamp.Reading, ticks <-chan time.Time, jumped func(time.Duration)) {
+// stampHourly has the head stamped when the last time was long enough ago.
+func stampHourly(a *app, l *lab.Lab) {
+	standing, err := l.Standing(a.ctx)
+	if err != nil || len(standing.Policy.TimeAuthorities) == 0 || time.Since(standing.AskedAt).Abs() < stampEvery {
+		return
+	}
+	vouched(a, l)
+}
+
+// followClock looks at the clock with every tick, tells of jumps in between, and then
+// does what else is due.
+func followClock(ctx context.Context, clock func() timestamp.Reading, ticks <-chan time.Time, due func(), jumped func(time.Duration)) {
 	w := timestamp.Watch{Tolerance: clockJump}
 	w.Observe(clock())
 	for {
@@ -49,6 +59,7 @@ func followClock(ctx context.Context, clock func() timestamp.Reading, ticks <-ch
 			if jump := w.Observe(clock()); jump != 0 {
 				jumped(jump)
 			}
+			due()
 		}
 	}
 }

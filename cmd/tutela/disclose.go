@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -70,6 +71,7 @@ func (c *discloseCommand) Run(a *app) error {
 func (c *discloseCommand) order(a *app, l *lab.Lab, officer actor.Signer) disclosure.Order {
 	o := disclosure.Order{
 		Case: c.Case, To: c.To, Purpose: c.Purpose, Issued: now(), Officer: officer, Path: filepath.Clean(c.Output),
+		Head:    func(context.Context) ([]byte, error) { return vouchHead(a, l) },
 		Enclose: func(*disclosure.Contents) (map[string][]byte, error) { return enclosures(a, l) },
 	}
 	if c.Tar {

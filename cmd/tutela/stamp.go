@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"strings"
 	"time"
@@ -24,6 +25,31 @@ const (
 	stampPatience     = 10 * time.Second
 	stampPatienceHand = 30 * time.Second
 )
+
+// vouchHead has the log's head as it is stamped if that is due, and returns it.
+func vouchHead(a *app, l *lab.Lab) ([]byte, error) {
+	log, err := l.ReadLog()
+	if err != nil {
+		return nil, err
+	}
+	head, err := log.Head(a.ctx)
+	if err != nil {
+		return nil, err
+	}
+	stampHead(a, l, head.Size)
+	kept, err := l.Heads().Load(head.Size)
+	if errors.Is(err, fs.ErrNotExist) {
+		return head.Signed, nil // nobody is asked to vouch for it
+	}
+	return kept.Signed, err
+}
+
+// vouched is [vouchHead] for who needs no head: an error is an alarm.
+func vouched(a *app, l *lab.Lab) {
+	if _, err := vouchHead(a, l); err != nil && a.ctx.Err() == nil {
+		a.alarm("the head of the log is not stamped: %v", err)
+	}
+}
 
 // stampHead has the head of size entries stamped by every time-stamping authority of
 // the policy, if it is due: after a seal, a match run, a disclosure or an erasure,

@@ -299,7 +299,7 @@ func TestFollowClock(t *testing.T) {
 			cancel()
 		}
 		return r
-	}, ticks, func(jump time.Duration) { jumps = append(jumps, jump) })
+	}, ticks, func() {}, func(jump time.Duration) { jumps = append(jumps, jump) })
 	want := []time.Duration{time.Hour - 20*time.Second, -(time.Hour + 20*time.Second)}
 	if !slices.Equal(jumps, want) {
 		t.Errorf("%v, want %v", jumps, want)
