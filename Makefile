@@ -72,6 +72,14 @@ cross: ## build for Windows and macOS
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/tutela
 	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/tutela
 
+case-check: ## hold CASE/UCO against its shapes by two other engines (needs node, npm, unzip and the network)
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; set -e; \
+	unzip -q internal/report/testdata/ontology.zip -d $$dir/ontology; \
+	TUTELA_REPORT_LOOK=$$dir $(GO) test -count=1 -run TestLookAtIt ./internal/report > /dev/null; \
+	cp internal/report/testdata/check.mjs $$dir; cd $$dir; \
+	npm install --silent --no-audit --no-fund jsonld@9.0.0 n3@2.13.12 rdf-ext@2.6.0 rdf-validate-shacl@0.6.5 shacl-engine@1.1.2; \
+	node check.mjs ontology case.jsonld
+
 demo: ## synthetic evidence, the whole way, in under a minute
 	$(GO) run ./cmd/tutela demo
 
@@ -82,4 +90,4 @@ release: ## reproducible binaries for six platforms in ./dist
 		GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o dist/tutela-$$os-$$arch$$ext ./cmd/tutela || exit 1; \
 	done; cd dist && sha256sum tutela-* > SHA256SUMS && cat SHA256SUMS
 
-.PHONY: help build test race fuzz mutants torture bench lint vet staticcheck vulnerabilities generated cross demo release
+.PHONY: help build test race fuzz mutants torture bench lint vet staticcheck vulnerabilities generated cross case-check demo release
