@@ -21,7 +21,7 @@ import (
 // few programs that run another one under constraints.
 func TestMain(m *testing.M) {
 	confine.Child()
-	commands := map[string]func(){"tutela": main}
+	commands := map[string]func(){"tutela": main, "throw-away-authority": throwAwayAuthority}
 	for name, program := range constraints {
 		commands[name] = program
 	}
