@@ -9,6 +9,7 @@ import (
 	"image"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ func (c *demoCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func() error{d.draw, d.openLab, d.askFirst, d.scan, d.explain, d.verify, d.tamper} {
+	for _, part := range []func() error{d.draw, d.openLab, d.askFirst, d.scan, d.explain, d.verify, d.disclose, d.tamper} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -246,9 +247,55 @@ func (d *demonstration) verify() error {
 	return d.run(exitOK, "ledger", "prove", "LAPTOP", "0")
 }
 
+// disclose hands the alerts to a court, and checks the bundle as the court would:
+// first as it is, then a copy with one bit changed.
+func (d *demonstration) disclose() error {
+	d.tell("7. Disclose: the alerts go to a court, in a bundle that needs neither this lab nor this program\n   to be checked. One of its verifiers is a file of Python in the bundle itself.")
+	bundle, changed := filepath.Join(d.dir, "bundle"), filepath.Join(d.dir, "tampered-bundle")
+	if err := d.run(exitOK, "disclose", "--case", "2026-17", "--to", "Example Court", "--purpose", "trial", "-o", bundle); err != nil {
+		return err
+	}
+	if err := d.check(exitOK, bundle); err != nil {
+		return err
+	}
+	d.tell("   And with one bit of one record changed in a copy of it:")
+	if err := os.CopyFS(changed, os.DirFS(bundle)); err != nil {
+		return err
+	}
+	names, err := filepath.Glob(filepath.Join(changed, "trees", "*-records", "*.open"))
+	if err != nil || len(names) == 0 {
+		return errors.Join(err, errors.New("demo: the bundle opens no record"))
+	}
+	if err := flipBit(names[0]); err != nil {
+		return err
+	}
+	return d.check(exitIntegrity, changed)
+}
+
+// check has the verifiers judge a bundle, which must end with this exit code.
+func (d *demonstration) check(want int, bundle string) error {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		d.tell("   There is no python3 on this machine; where there is, this checks it: python3 %s", filepath.Join(bundle, "verify.py"))
+		return nil
+	}
+	script := filepath.Join(bundle, "verify.py")
+	fmt.Fprintf(d.out, "\n  $ python3 %s\n", tutela.ShellWord(script))
+	judge := exec.CommandContext(d.ctx, python, "-B", script)
+	text, err := judge.CombinedOutput()
+	fmt.Fprint(d.out, indent(string(text)))
+	if judge.ProcessState == nil {
+		return err
+	}
+	if code := judge.ProcessState.ExitCode(); code != want {
+		return fmt.Errorf("demo: verify.py ended with %d, not %d", code, want)
+	}
+	return nil
+}
+
 // tamper flips one bit in a copy of the lab and expects to be caught.
 func (d *demonstration) tamper() error {
-	d.tell("7. Somebody changes one bit of one record in a copy of the lab:")
+	d.tell("8. Somebody changes one bit of one record in a copy of the lab:")
 	copied := &demonstration{ctx: d.ctx, out: d.out, dir: d.dir, lab: filepath.Join(d.dir, "tampered-lab")}
 	if err := os.CopyFS(copied.lab, os.DirFS(d.lab)); err != nil {
 		return err

@@ -120,6 +120,10 @@ func (o Order) Disclose(ctx context.Context, l *lab.Lab, opened ...*Opened) (*Di
 	if err != nil {
 		return nil, fmt.Errorf("compose the bundle: %w", err)
 	}
+	// A head that others hold is kept: it shows if the log is ever another.
+	if err := l.Heads().Save(d.head.Size, signed); err != nil {
+		return nil, err
+	}
 	if err := files.write(o.Path, o.Form); err != nil {
 		return nil, fmt.Errorf("write the bundle %s: %w", o.Path, err)
 	}
