@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
@@ -106,4 +107,36 @@ func wantSigned(t *testing.T, l *Lab, index uint64, by personKey) {
 		return
 	}
 	t.Errorf("there is no event %d", index)
+}
+
+// A scan and the ticker beside it record at once: the catalogue follows in the order
+// of the log, and what stands can be read meanwhile.
+func TestRecordFromManyAtOnce(t *testing.T) {
+	dir := newLab(t)
+	l := openLab(t, dir, Write)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 3 {
+				before, err := l.Standing(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				index, err := l.Record(t.Context(), tutela.Event{Kind: tutela.EventDisclose})
+				if err != nil {
+					t.Error(err)
+				}
+				if after, err := l.Standing(t.Context()); err != nil || after.Weighty <= index || after.Weighty < before.Weighty {
+					t.Errorf("%+v after entry %d, %v", after, index, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n, err := l.Catalog.Applied(t.Context()); err != nil || n != 13 {
+		t.Errorf("%d events in the catalogue, %v", n, err)
+	}
+	if same, err := l.CompareCatalog(t.Context()); err != nil || !same {
+		t.Errorf("%v, %v", same, err)
+	}
 }
