@@ -18,14 +18,23 @@ import (
 	"tutela/internal/ledger"
 	"tutela/internal/timestamp"
 	throwaway "tutela/internal/timestamp/authority"
+	"tutela/verify"
 )
 
-// judge has verify.py look at a bundle, which shares no code with what wrote it.
+// judge has both verifiers look at a bundle. verify.py shares no code with what
+// wrote it; what it prints comes back.
 func judge(t *testing.T, path string) (page string, holds bool) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "python3", "-B", "../../verify/verify.py", path).CombinedOutput()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
+	}
+	v, wrong := verify.Path(path, verify.Options{})
+	if wrong != nil {
+		t.Fatal(wrong)
+	}
+	if v.OK != (err == nil) {
+		t.Errorf("verify.Path says %v %q, verify.py %s", v.OK, v.Problems, out)
 	}
 	return string(out), err == nil
 }
@@ -331,4 +340,81 @@ func TestNoQuorumNoDisclosure(t *testing.T) {
 	o.Head = w.cosign(d)
 	d.disclose(o, opened...)
 	mustHold(t, o.Path, "so did 1 witness")
+}
+
+// TestCutShort: what fails behind the commit point leaves the disclosure in the log
+// and no bundle, and the same order goes on there.
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	d := newLab(t)
+	d.seize("7-B")
+	id := d.scan("7-B", 1, 3, func(int) bool { return true })
+	opened := d.opened(items(id, 1))
+	o, before := d.order(), d.size()
+	o.Enclose = func(*disclosure.Contents) (map[string][]byte, error) { return nil, errors.New("cut short") }
+	if _, err := o.Disclose(t.Context(), d.Lab, opened...); err == nil || !strings.Contains(err.Error(), "cut short") {
+		t.Fatal(err)
+	}
+	if d.size() != before+1 {
+		t.Errorf("%d events were recorded, not the disclosure alone", d.size()-before)
+	}
+	if left, err := os.ReadDir(filepath.Dir(o.Path)); err != nil || len(left) > 0 {
+		t.Errorf("%v was left, %v", left, err)
+	}
+	o.Enclose = nil
+	if done := d.disclose(o, opened...); done.Events[0] != before || d.size() != before+1 {
+		t.Errorf("the repeated order rests on entry %d of %d, not on entry %d", done.Events[0], d.size(), before)
+	}
+	mustHold(t, o.Path)
+}
+
+// TestEnclosures: what stands beside the proofs has its places, and gets to see
+// what the bundle says.
+func TestEnclosures(t *testing.T) {
+	t.Parallel()
+	d := newLab(t)
+	d.seize("7-B")
+	id := d.scan("7-B", 1, 3, func(int) bool { return true })
+	opened := d.opened(items(id, 1))
+	for _, path := range []string{"BUNDLE", "policy", "report/../policy", "report/..", "report/A", "tool/build.txt", "other"} {
+		o := d.order()
+		o.Enclose = func(*disclosure.Contents) (map[string][]byte, error) { return map[string][]byte{path: {1}}, nil }
+		if _, err := o.Disclose(t.Context(), d.Lab, opened...); err == nil {
+			t.Errorf("%s has a place", path)
+		}
+	}
+	o := d.order()
+	o.Enclose = func(c *disclosure.Contents) (map[string][]byte, error) {
+		last := c.Events[len(c.Events)-1]
+		text := fmt.Sprintln(c.Officer, last.Event.Kind, c.Opened[0].Items[0].Record.DisplayPath(), len(c.Opened[0].Items[0].Matches))
+		return map[string][]byte{"report/report.txt": []byte(text), "tool/validation.txt": []byte("passed\n")}, nil
+	}
+	d.disclose(o, opened...)
+	mustHold(t, o.Path)
+	if got := string(contents(t, o.Path)["report/report.txt"]); got != officerName+" disclose /drawn/picture 1.png 1\n" {
+		t.Errorf("the report says %q", got)
+	}
+}
+
+// TestNothingElseIsShown: a bundle has nothing of what was not chosen.
+func TestNothingElseIsShown(t *testing.T) {
+	t.Parallel()
+	d := newLab(t)
+	d.seize("7-B", "SECRET-8")
+	d.record(event(tutela.EventCaseOpen, "", tutela.Case{Number: "SECRET-CASE", Status: tutela.CaseOpen}))
+	d.scan("SECRET-8", 1, 3, func(int) bool { return true })
+	id := d.scan("7-B", 1, 9, func(int) bool { return true })
+	o := d.order()
+	done := d.disclose(o, d.opened(items(id, 4))...)
+	if done.Opened != 2 {
+		t.Errorf("%d leaves were opened", done.Opened)
+	}
+	for path, data := range contents(t, o.Path) {
+		for _, secret := range []string{"SECRET", "picture 5.png"} {
+			if bytes.Contains(data, []byte(secret)) {
+				t.Errorf("%s shows %s", path, secret)
+			}
+		}
+	}
+	mustHold(t, o.Path)
 }
