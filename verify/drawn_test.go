@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"filippo.io/mldsa"
@@ -138,8 +139,25 @@ func (k noteKey) vkey() string {
 
 const drawnStamp = uint64(1_795_000_000)
 
+// drawnLines are the signature lines that were made before: signing is most of
+// what drawing takes, and the same head is signed many times.
+var drawnLines sync.Map
+
 // line is the signature line under text; head are its size and root, for type 6.
 func (k noteKey) line(text []byte, origin string, size uint64, root []byte) string {
+	type made struct {
+		noteKey
+		text string
+	}
+	if line, ok := drawnLines.Load(made{k, string(text)}); ok {
+		return line.(string)
+	}
+	line := k.sign(text, origin, size, root)
+	drawnLines.Store(made{k, string(text)}, line)
+	return line
+}
+
+func (k noteKey) sign(text []byte, origin string, size uint64, root []byte) string {
 	var sig []byte
 	switch k.kind {
 	case 1:
@@ -148,7 +166,7 @@ func (k noteKey) line(text []byte, origin string, size uint64, root []byte) stri
 		sig = join(drawnStamp, ed25519.Sign(k.ed25519(), join(fmt.Sprintf("cosignature/v1\ntime %d\n", drawnStamp), text)))
 	case 6:
 		msg := join("subtree/v1\n\x00", len(k.name), k.name, drawnStamp, len(origin), origin, uint64(0), size, root)
-		raw, err := k.mldsa().Sign(nil, msg, nil)
+		raw, err := k.mldsa().SignDeterministic(msg, nil)
 		if err != nil {
 			panic(err)
 		}

@@ -27,8 +27,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"tutela/internal/timestamp"
 )
 
 // Options are what the reader of a bundle knows by another way. The zero value
@@ -96,26 +94,6 @@ func (v *Verdict) refuse(err error) error {
 		v.Problems = append(v.Problems, plain(line))
 	}
 	return nil
-}
-
-// ReadTimeRoots reads the certificates of time-stamping authorities, in PEM, for
-// [Options]. A file with anything else in it is an error.
-func ReadTimeRoots(pem []byte) (*x509.CertPool, error) { return timestamp.ParseRoots(pem) }
-
-// blockHeader is the size of a block header of Bitcoin, in bytes.
-const blockHeader = 80
-
-// ReadBlockHeader reads a block header of Bitcoin, as 80 bytes or as 160
-// hexadecimal digits, for [Options].
-func ReadBlockHeader(b []byte) ([]byte, error) {
-	if len(b) == blockHeader {
-		return b, nil
-	}
-	raw, err := hex.DecodeString(strings.TrimSpace(string(b)))
-	if err != nil || len(raw) != blockHeader {
-		return nil, fmt.Errorf("read block header: neither %d bytes nor %d hexadecimal digits", blockHeader, 2*blockHeader)
-	}
-	return raw, nil
 }
 
 func hexSum(b []byte) string {

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL4w6psTASlclkW7gz7I25UuPc/j/BG5OvNqT1Ls/YFT2B7EqxBZN28voZ+Yoa7BISNv+W8sQ//6YZvblYuWEO0Q0=

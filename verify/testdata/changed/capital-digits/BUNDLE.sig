@@ -1,0 +1,1 @@
+— erika-mustermann G9RL47nCzEMsKQL1yhkfMD3+/A7yxZxIznv/cD/5A8nFhg1xaRCddqLLVOwJxgVWumMU+1EXW6uM2WnV2uFVBz9IPQg=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL41HwEBh719ybOv56XS4ncLDD+x9iFdAEECP2QZSbFvcMKBdVl9vnIAinVuSXMQA60IkfPp+YCm2h8UYhF/aeqQo=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL4yizQRxdoiqEJFnN0PA3cpFurihbpGpc2sC3qY/Pu63uMTZTdhpeGTiPxLiIhJuIQzw3jD4mCIAZnZusdezQTAc=

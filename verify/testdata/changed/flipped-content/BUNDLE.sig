@@ -1,0 +1,1 @@
+— erika-mustermann G9RL470DIbvbNwOmZEcqF1693KsTh6gvPBX2QJqnis0UvRzkY9zEj0lycHYhooaU0SuTUWSTIcgjKTxPbTeu5cGHvQk=

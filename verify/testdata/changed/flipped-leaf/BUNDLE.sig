@@ -1,0 +1,1 @@
+— erika-mustermann G9RL43T0T5qdShbn8BLbtYs1Wp3opzatTzBMJQJWxVtZWD5PU6CljfAABb0dYfPclzjNv4eXaW7LRlTIsp/dWZqEhgo=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL42EoxKNesAfN7O+MlnxXi0Jki1EQpD6iI3XT989PllLYETcu9uIgjtuuuKkNnzhac8T5SVq80kHYUc4P7vF7qgs=

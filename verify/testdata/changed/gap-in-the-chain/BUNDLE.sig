@@ -1,0 +1,1 @@
+— erika-mustermann G9RL412hHH4q+nn/Om76uw3yWvHU0ZZRO8JyzC4wIP0GBvWuc2GsfOnHHe2P2GjAXmxRGAukmzkJsqFTciqjowULJQk=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL48wUYlJvylKuo04DRBxa29j+0RJV7sGBXTqjKbnHfPlPjpn5/62Q+2Ecs6W93gi5RkBIdiuSm1g6O0tBS1diNgc=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL4yyu22bbHb+ImA6NZgIN7SpUBE4sHLDWBgJs7vtSrwXxvmBioVUxcQDi9ntIFV9evUXC+Gm/2f7c9GBeQqHNNwQ=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL47rEdaGJIHNSYq7t1DOtHiiSVWG+UEsgkLKAwukPzHwudBY1FloA1HimjV+REjJgotiD8RMOGdqgQwzlfx+Zgwc=

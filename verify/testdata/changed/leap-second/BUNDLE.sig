@@ -1,0 +1,1 @@
+— erika-mustermann G9RL4/lqFo4Q4ZSwc+KDODHEMrcJoyjcAL5IwGpbCbx7Meoet+XlgRFytT/990jC4pbO7PbiveVklC2b0gMxW1ZlTgc=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL48RP1Z0QDiBjIHpRD3rmt7Jrf0vGyeJYMqzswtAX+SVyU5dw1YKeScI3I5Am/K0DG67/iL6RQFIQq3xiDIKaFgs=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL45jE/dfuO9kmQj6HwAGB/4CHpNnWgoakFx2hqumizZCt67c/+vA64xaHNN3bwgS/yw8VIT7Ei87m19XG0glEqAY=

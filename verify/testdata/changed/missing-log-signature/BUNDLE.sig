@@ -1,0 +1,1 @@
+— erika-mustermann G9RL47YE0ROpuPC8Ww2qPPnBlYEblKpSu9O9GDqhhXdahaySqvQIJA7xmM9cM+x6bH21M5TFoDCE3BeTsMZAQWi25Qw=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL4wiz/uOY5YMMiKr3aTWunIdq9HwCi4LPVmeEXhCfHMfkxD3MnG22J/xhnxVRURDWtOdmb75jGbO5lBUxPmHznwA=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL4wGa0vovQMnwza+AXpHpUMT2G+JCyGMXVANOjWAhSsOkdaIBT85/3kU1wa73uR/8kpJWJui9tetuMXychOVWTwY=

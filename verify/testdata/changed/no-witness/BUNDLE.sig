@@ -1,0 +1,1 @@
+— erika-mustermann G9RL4xkLoHleps/R+OAkZumBXBof5494LaUcl4PEE1luPO1Ezksv2X1kTpxRHg+If8heDtn/iwodg3ctgLv7CKfvOAU=

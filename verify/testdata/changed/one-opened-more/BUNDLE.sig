@@ -1,0 +1,1 @@
+— erika-mustermann G9RL44vWJ/Z9PuPMCno7hWHeD4ncQgv+2PqGjlB8KTPHILLnEzKltJmnRPlgllIErKytMju76Rc90xyDOYgkbhE66wE=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL40LIxk4znTbHgMAwEgixsAMtnBX5AqjmxPdiRfpc1WV/e2Tj2jOEUwejZUVrRLvjbNXsJuskVHcNFeDddjQmDwE=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL41FZaFd3pxKDioZ6CFW+0W+3BakzjKyg2soOnxb9OiDuvBK5JMQ2iYLH0cGBSvsGT3dey7LMF/0+TT57Sg/YKg0=

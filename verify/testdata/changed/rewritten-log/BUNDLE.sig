@@ -1,0 +1,1 @@
+— erika-mustermann G9RL45icvTrQtvvyaIJJD2OaStZGZbC06RL+oumOlEjii3pXy8SXvkF/ZM2K2EmKvx0yzmeA9zn/9Kz4AS09j/zPCwc=

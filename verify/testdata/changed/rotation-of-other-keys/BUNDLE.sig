@@ -1,0 +1,1 @@
+— erika-mustermann G9RL441P5LJ7K5Y9pIE5gFbo9pFbJst1UbAkDDVSMj4YxRgajVRhuQLmzYPe33ZgfBQuAeRTbZB16PSmZgL8StUzBwk=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL47VO23gh27HU/qp4hRBzupneqYMvnwAHu5SA/QAxSgDtJMdEJHCL0RJP9PT4KV521ymvtUk5Fvq/lsLedd1EJg8=

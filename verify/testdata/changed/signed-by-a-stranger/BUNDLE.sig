@@ -1,0 +1,1 @@
+— erika-mustermann jzkITEqiJfBLWQ3cOFA3eQz+9pLGb0ivTqW5DH0CazDRxXJIi8F74r5HMRfxlbcu2FjulKd8+WC6SxUfI8tUo4s0xw0=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL4zDQBCp22vGOLZevr0sjDJXMBb72qqhUBxdwjzl/w4GmxuzkG+GKLORWInJQrevEq/y+B99az3f+iQBwtjBDdwM=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL410rAUZuH6b/aj9OycLx/Vm8J9gYnk8IcRDPrSkQQSDalv7CiqjaH7JXjgSauqm08/PGwQy1ocgb4OB5U1urLQM=

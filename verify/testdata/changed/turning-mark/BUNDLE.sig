@@ -1,0 +1,1 @@
+— erika-mustermann G9RL4xqsmOCZSXkQe4Ta6WAKu0iRD+N2VtVSE1TQVaJ5YlC8tQio9AQcxxPv9TWDh8oSwaITu2vsVaMjJogw7G0t4gE=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL4x1wUWr0uR43HMDD+6u9sGkmZ1jiGzABqUs2hQsCs5q/Iwxo0nSnTX2fzhdoYOAGqwIaHuFFP+6qYs+84mfe5gQ=

@@ -1,0 +1,1 @@
+— erika-mustermann G9RL49Nri+PVW5ZGFM+fHmzgdEcvvtH0KvEo7AVoxMAp9k4LeDWs6jlxp/TZpEWzrOM0KkSL1/94hy2WbCi2OEKx6AM=
