@@ -14,6 +14,9 @@ help: ## list these targets
 build: ## build ./tutela, one static binary
 	$(GO) build -trimpath -o tutela ./cmd/tutela
 
+verifier: ## build ./tutela-verify, the small program that checks bundles alone
+	$(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o tutela-verify ./cmd/tutela-verify
+
 test: ## run every test
 	$(GO) test ./...
 
@@ -71,6 +74,8 @@ cross: ## build for Windows and macOS
 	GOOS=windows GOARCH=amd64 $(GO) build -o /dev/null ./cmd/tutela
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/tutela
 	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/tutela
+	GOOS=windows GOARCH=amd64 $(GO) build -o /dev/null ./cmd/tutela-verify
+	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/tutela-verify
 
 case-check: ## hold CASE/UCO against its shapes by two other engines (needs node, npm, unzip and the network)
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; set -e; \
@@ -88,6 +93,7 @@ release: ## reproducible binaries for six platforms in ./dist
 	@for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
 		os=$${target%/*}; arch=$${target#*/}; ext=; [ $$os = windows ] && ext=.exe; \
 		GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o dist/tutela-$$os-$$arch$$ext ./cmd/tutela || exit 1; \
+		GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o dist/tutela-verify-$$os-$$arch$$ext ./cmd/tutela-verify || exit 1; \
 	done; cd dist && sha256sum tutela-* > SHA256SUMS && cat SHA256SUMS
 
-.PHONY: help build test race fuzz mutants torture bench lint vet staticcheck vulnerabilities generated cross case-check demo release
+.PHONY: help build verifier test race fuzz mutants torture bench lint vet staticcheck vulnerabilities generated cross case-check demo release

@@ -40,22 +40,29 @@ type placed struct {
 func judge(ctx context.Context, src source, o Options) (*Verdict, error) {
 	v, b := new(Verdict), &bundle{ctx: ctx, src: src, o: o}
 	for _, step := range []func() error{b.readList, b.compareSums, b.readHead, b.readEvents} {
-		if err := step(); err != nil {
-			return v, v.refuse(err)
+		if err := v.step(ctx, step); err != nil || len(v.Problems) > 0 {
+			return v, err
 		}
 	}
 	for _, step := range []func() error{b.checkOfficer, b.readTrees, b.checkDisclosures, b.checkEarlierHeads, b.checkMarks} {
-		if err := v.refuse(step()); err != nil {
-			return nil, err
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+		if err := v.step(ctx, step); err != nil {
+			return v, err
 		}
 	}
 	if len(v.Problems) == 0 {
 		b.tell(v)
 	}
 	return v, nil
+}
+
+// step takes one step and takes down why the bundle does not hold. An end that ctx
+// made is no judgement and comes back.
+func (v *Verdict) step(ctx context.Context, step func() error) error {
+	err := step()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return v.refuse(err)
 }
 
 // readList holds BUNDLE against the files that are there.

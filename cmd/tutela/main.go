@@ -66,6 +66,7 @@ type commands struct {
 	Rematch   rematchCommand   `cmd:"" help:"Match what was recorded against the sets as they are now."`
 	Find      findCommand      `cmd:"" help:"Find items in the catalogue."`
 	Disclose  discloseCommand  `cmd:"" help:"Hand records to a court, with everything it takes to check them."`
+	Verify    verifyCommand    `cmd:"" help:"Check what was handed over; needs no lab."`
 	Ledger    ledgerCommand    `cmd:"" help:"The ledger: head, log, verify, prove, rescan."`
 	Maintain  labCommand       `cmd:"" name:"lab" help:"The lab itself: check, rebuild, validate, policy."`
 }

@@ -41,6 +41,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TUTELA_ACTOR", "avery")
 			env.Setenv("INTERNAL", internal)
+			env.Setenv("BUNDLES", filepath.Join(filepath.Dir(internal), "verify", "testdata"))
 			env.Setenv("TZ", "Asia/Tokyo") // what is printed must not depend on it
 			return nil
 		},

@@ -84,7 +84,8 @@ var law = []room{
 
 	// what other programs call
 	{name: "match", may: []string{"", "internal/digest", "internal/picture", "internal/video", "internal/confine", "internal/hashset"}},
-	{name: "verify", may: []string{"", "internal/ledger/check", "internal/timestamp"}, modules: []string{"golang.org/x/mod/sumdb/note"}},
+	{name: "verify", may: []string{"", "internal/ledger/check", "internal/timestamp"}, modules: []string{"golang.org/x/mod/sumdb/note"}, readOnly: true},
+	{name: "cmd/tutela-verify", may: []string{"verify"}, modules: []string{}, readOnly: true},
 	{name: "cmd", may: []string{"", "internal/build", "internal/validation", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/disclosure", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/report", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/actor", "match", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
 }
