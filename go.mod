@@ -3,6 +3,7 @@ module tutela
 go 1.26.0
 
 require (
+	filippo.io/age v1.2.1
 	filippo.io/mldsa v1.0.0
 	github.com/BurntSushi/toml v1.6.0
 	github.com/alecthomas/kong v1.17.0
@@ -32,7 +33,10 @@ require (
 	www.velocidex.com/golang/go-ntfs v0.2.1
 )
 
-require codeberg.org/go-pdf/fpdf v0.12.0 // indirect
+require (
+	codeberg.org/go-pdf/fpdf v0.12.0 // indirect
+	filippo.io/edwards25519 v1.2.0 // indirect
+)
 
 require (
 	github.com/Velocidex/json v0.0.0-20220224052537-92f3c0326e5a // indirect

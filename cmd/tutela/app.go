@@ -28,6 +28,7 @@ type app struct {
 	key    string       // file of the key that whoever acts signs with; "" if none was named
 	agent  bool         // the key is in an ssh-agent
 	signs  actor.Signer // that key, once it was asked for: see signer
+	opens  *[32]byte    // what the lab's keys are encrypted under, once it was asked for: see unlock
 	status *term.Status
 }
 
@@ -80,7 +81,11 @@ func (a *app) open(mode lab.Mode) (*lab.Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lab.Open(a.ctx, dir, mode, a.actor)
+	key, err := a.unlock(dir) // may ask a person: before anything is locked
+	if err != nil {
+		return nil, err
+	}
+	return lab.OpenSealed(a.ctx, dir, mode, a.actor, key)
 }
 
 // print writes one JSON line if JSON was asked for, else what people writes.
@@ -123,7 +128,7 @@ func table(w io.Writer, heading string, rows [][]string) {
 func count[N ~int | ~int64 | ~uint64](n N, one string) string {
 	switch stem, isY := strings.CutSuffix(one, "y"); {
 	case n == 1:
-	case isY:
+	case isY && !strings.HasSuffix(stem, "e"): // entry, and not key
 		one = stem + "ies"
 	default:
 		one += "s"

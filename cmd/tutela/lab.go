@@ -13,6 +13,8 @@ type labCommand struct {
 	Rebuild  labRebuild  `cmd:"" help:"Make the catalogue anew from the ledgers."`
 	Validate labValidate `cmd:"" help:"Ask this program what is known, and record the answers."`
 	Policy   labPolicy   `cmd:"" help:"Show or change what the lab demands of itself: signatures, witnesses, time-stamps."`
+
+	labKeyCommands
 }
 
 type labRebuild struct{}

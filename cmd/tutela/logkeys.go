@@ -94,7 +94,11 @@ func (c *ledgerRecover) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := lab.RecoverKeys(a.ctx, dir, a.actor, c.RecoveryKey, c.Reason); err != nil {
+	key, err := a.unlock(dir)
+	if err != nil {
+		return err
+	}
+	if err := lab.RecoverKeys(a.ctx, dir, a.actor, c.RecoveryKey, c.Reason, key); err != nil {
 		return err
 	}
 	l, err := a.open(lab.Write) // which brings the catalogue up to the log

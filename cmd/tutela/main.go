@@ -201,6 +201,8 @@ func classify(err error) (code int, hint string) {
 		return exitFailed, "bring it to its end: tutela ledger recover --recovery-key FILE"
 	case errors.Is(err, ledger.ErrWrongKey):
 		return exitIntegrity, "put the keys back that belong to this lab, or see who changed its log; nothing was changed now"
+	case errors.Is(err, ledger.ErrSealed):
+		return exitFailed, "keys/lab.age, which opens them, is not there: put it back from a copy"
 	case errors.Is(err, lab.ErrNoKeys):
 		return exitFailed, "put keys/log.key back from a copy, or give the log new keys: tutela ledger recover --recovery-key FILE"
 	case errors.Is(err, lab.ErrNewer):

@@ -1,9 +1,11 @@
 // Package actor is the keys of people: with them an officer signs an event of
-// the log, and the list of a bundle that leaves the house.
+// the log, and the list of a bundle that leaves the house, and opens what was
+// encrypted to them.
 //
 // Start with [LoadKey], which reads a private key file of OpenSSH, or
 // [FromAgent], which asks an ssh-agent and never sees the key. Both return a
 // [Signer], with which a lab signs what its person does; [NoteLine] signs a text.
+// [WrapFor] and [WrapUnder] encrypt a small secret, [Unwrap] opens it.
 //
 // Promised: only Ed25519, whose signatures C2SP signed-note and the log's events
 // know; every signature is checked against the public key before it is handed

@@ -190,7 +190,7 @@ func (d *drawnLab) stamp() (size uint64) {
 func (d *drawnLab) rotate() {
 	d.t.Helper()
 	agency, keys := filepath.Join(d.dir, "ledger", "agency"), filepath.Join(d.dir, "keys")
-	r, err := ledger.BeginRotation(agency, keys)
+	r, err := (ledger.Safe{}).BeginRotation(agency, keys)
 	d.must(err)
 	d.record(r.Event(event(tutela.EventKeyRotate, "", nil)))
 	d.must(d.Close())

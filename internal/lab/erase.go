@@ -469,19 +469,19 @@ func (x *eraser) keepRun(id catalog.ScanID, run int, gone []uint64) error {
 		if isFile(name) {
 			return nil
 		}
-		return ledger.SaveSecret(name, secret)
+		return x.safe.SaveSecret(name, secret)
 	}
 	tree, err := ledger.ReadTree(x.matchesDir(id, run), secret)
 	if err != nil {
 		return err
 	}
 	defer tree.Close()
-	return puncture(name, secret, gone, tree.Size())
+	return x.puncture(name, secret, gone, tree.Size())
 }
 
 // puncture makes what is left of a secret without some leaves what a file holds;
 // it may hold the secret, nothing, or already be punctured.
-func puncture(name string, secret ledger.Secret, gone []uint64, leaves uint64) error {
+func (x *eraser) puncture(name string, secret ledger.Secret, gone []uint64, leaves uint64) error {
 	if isFile(name) {
 		if err := ledger.FinishReplacing(name); err != nil {
 			return err
@@ -496,9 +496,9 @@ func puncture(name string, secret ledger.Secret, gone []uint64, leaves uint64) e
 		return err
 	}
 	if !isFile(name) {
-		return ledger.SaveSecret(name, left)
+		return x.safe.SaveSecret(name, left)
 	}
-	return ledger.ReplaceSecret(name, left)
+	return x.safe.ReplaceSecret(name, left)
 }
 
 // punctureRecords is the commit point: from here on nobody opens what was erased.
@@ -513,11 +513,11 @@ func (x *eraser) punctureRecords(_ context.Context, told tutela.Erase) error {
 		return err
 	}
 	for _, key := range slices.Sorted(maps.Keys(gone)) {
-		secret, err := ledger.LoadSecret(key)
+		secret, err := x.safe.LoadSecret(key)
 		if err != nil {
 			return err
 		}
-		if err := puncture(key, secret, gone[key], leaves[key]); err != nil {
+		if err := x.puncture(key, secret, gone[key], leaves[key]); err != nil {
 			return err
 		}
 	}

@@ -435,7 +435,7 @@ func TestVerifyHoldsErasedAgainstTheLog(t *testing.T) {
 	if err := (&eraser{Lab: l}).keepRuns(t.Context(), tutela.Erase{Exhibit: "A", Scans: []tutela.ErasedScan{{Number: 1}}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := ledger.ReplaceSecret(l.recordsKey(id), left); err != nil {
+	if err := l.safe.ReplaceSecret(l.recordsKey(id), left); err != nil {
 		t.Fatal(err)
 	}
 	for _, number := range []int{1, 2} {

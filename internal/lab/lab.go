@@ -10,7 +10,7 @@
 // The folder:
 //
 //	lab.toml                     agency, country, format
-//	keys/                        the lab's secrets
+//	keys/                        the lab's secrets, encrypted or not
 //	ledger/agency/               the agency log
 //	ledger/agency/heads/         its signed heads that others vouch for
 //	ledger/exhibits/LABEL/N/     the ledger of scan N: records, matches-RUN
@@ -83,6 +83,8 @@ type Lab struct {
 	Sets    *hashset.Store
 
 	keys  *ledger.Keys
+	key   *[32]byte   // under which keys/ is encrypted; nil if it is not
+	safe  ledger.Safe // of that key
 	log   *ledger.Log // nil when opened to read
 	lock  *durable.FileLock
 	actor string
@@ -139,7 +141,7 @@ func Init(ctx context.Context, dir string, c Config, actor string) error {
 	if err != nil {
 		return err
 	}
-	if err := keys.Save(filepath.Join(dir, "keys")); err != nil {
+	if err := (ledger.Safe{}).SaveKeys(filepath.Join(dir, "keys"), keys); err != nil {
 		return fmt.Errorf("save the keys: %w", err)
 	}
 	if err := begin(ctx, dir, c, keys, actor); err != nil {
@@ -190,13 +192,9 @@ func begin(ctx context.Context, dir string, c Config, keys *ledger.Keys, actor s
 	return errors.Join(err, l.Close())
 }
 
-// Open opens the lab in dir.
+// Open opens the lab in dir, whose keys are not encrypted; see [OpenSealed].
 func Open(ctx context.Context, dir string, mode Mode, actor string) (*Lab, error) {
-	l := &Lab{Dir: dir, actor: actor}
-	if err := l.open(ctx, mode); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
+	return OpenSealed(ctx, dir, mode, actor, nil)
 }
 
 func (l *Lab) open(ctx context.Context, mode Mode) (err error) {

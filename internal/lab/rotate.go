@@ -29,7 +29,7 @@ func (l *Lab) keysDir() string { return filepath.Join(l.Dir, "keys") }
 // ones sign. A crash before it undoes the change, one behind it is carried on by
 // the next opening; after an error the lab must be opened anew.
 func (l *Lab) RotateKeys(ctx context.Context, reason string) error {
-	r, err := ledger.BeginRotation(l.agencyDir(), l.keysDir())
+	r, err := l.safe.BeginRotation(l.agencyDir(), l.keysDir())
 	if err != nil {
 		return err
 	}
@@ -100,8 +100,10 @@ func realPath(name string) (string, error) {
 // RecoverKeys gives the log of the lab in dir new keys by its recovery key, though
 // its own are lost or stolen. The lab must be closed; after a crash it is called
 // again. Errors are those of [ledger.Recover].
-func RecoverKeys(ctx context.Context, dir, actor, recoveryFile, reason string) (err error) {
-	l := &Lab{Dir: dir, actor: actor}
+//
+// key is that of [OpenSealed].
+func RecoverKeys(ctx context.Context, dir, actor, recoveryFile, reason string, key *[32]byte) (err error) {
+	l := &Lab{Dir: dir, actor: actor, key: key}
 	if err := l.readConfig(); err != nil {
 		return err
 	}
@@ -113,11 +115,14 @@ func RecoverKeys(ctx context.Context, dir, actor, recoveryFile, reason string) (
 		return err
 	}
 	defer func() { err = errors.Join(err, l.lock.Unlock()) }()
+	if err := l.openSafe(); err != nil {
+		return err
+	}
 	ev, err := tutela.NewEvent(tutela.EventKeyRotate, time.Now(), actor, tutela.KeyRotation{Reason: reason})
 	if err != nil {
 		return err
 	}
-	_, err = ledger.Recover(ctx, l.agencyDir(), l.keysDir(), recovery, ev)
+	_, err = l.safe.Recover(ctx, l.agencyDir(), l.keysDir(), recovery, ev)
 	return err
 }
 
@@ -131,10 +136,15 @@ func (l *Lab) takeLock() (err error) {
 // loadKeys loads the keys of the log. Whoever may write brings a change of them to
 // its end first; whoever only looks copes with one that goes on.
 func (l *Lab) loadKeys(ctx context.Context, mode Mode) (err error) {
+	if err := l.openSafe(); err != nil {
+		return err
+	}
 	if mode == Read {
-		l.keys, err = ledger.FindKeys(l.agencyDir(), l.keysDir())
-	} else if err = ledger.ResumeRotation(ctx, l.agencyDir(), l.keysDir()); err == nil {
-		l.keys, err = ledger.LoadKeys(l.keysDir())
+		l.keys, err = l.safe.FindKeys(l.agencyDir(), l.keysDir())
+	} else if err = l.safe.ResumeRotation(ctx, l.agencyDir(), l.keysDir()); err == nil {
+		if err = l.settleSafe(); err == nil {
+			l.keys, err = l.safe.LoadKeys(l.keysDir())
+		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", ErrNoKeys, err)

@@ -29,7 +29,7 @@ func (l *Lab) AddExhibitSeed(label string) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
-	return ledger.SaveSeed(name, ledger.NewSeed())
+	return l.safe.SaveSeed(name, ledger.NewSeed())
 }
 
 // The keys of an exhibit, each in a file of its own:
@@ -45,7 +45,7 @@ func (l *Lab) AddExhibitSeed(label string) error {
 // recordsSecret opens the records of a scan. All scans have the exhibit's seed, so
 // that two scans of unchanged evidence end in one root, until something is erased.
 func (l *Lab) recordsSecret(id catalog.ScanID) (ledger.Secret, error) {
-	return ledger.LoadSecret(l.recordsKey(id))
+	return l.safe.LoadSecret(l.recordsKey(id))
 }
 
 // recordsKey is the file of the seed of a scan's records.
@@ -77,7 +77,7 @@ func growSecret(secret ledger.Secret, err error) (ledger.Seed, error) {
 // matchesSecret opens the matches of one run.
 func (l *Lab) matchesSecret(id catalog.ScanID, run int) (ledger.Secret, error) {
 	if own := l.runKey(id, run); isFile(own) {
-		return ledger.LoadSecret(own)
+		return l.safe.LoadSecret(own)
 	}
 	records, err := growSecret(l.recordsSecret(id))
 	if err != nil {
@@ -99,7 +99,7 @@ func matchesSeed(records ledger.Seed, id catalog.ScanID, run int) ledger.Seed {
 func (l *Lab) OpenRecords(id catalog.ScanID) (*ledger.Tree, error) {
 	dir := l.recordsDir(id)
 	if secret, err := l.recordsSecret(id); err == nil && !isDir(dir) && !isFile(l.ownKey(id)) {
-		if err := freshUnlessWhole(secret, l.ownKey(id)); err != nil {
+		if err := l.freshUnlessWhole(secret, l.ownKey(id)); err != nil {
 			return nil, err
 		}
 	}
@@ -115,7 +115,7 @@ func (l *Lab) OpenRecords(id catalog.ScanID) (*ledger.Tree, error) {
 func (l *Lab) OpenMatches(id catalog.ScanID, run int) (*ledger.Tree, error) {
 	dir := l.matchesDir(id, run)
 	if secret, err := l.recordsSecret(id); err == nil && !isDir(dir) && !isFile(l.runKey(id, run)) {
-		if err := freshUnlessWhole(secret, l.runKey(id, run)); err != nil {
+		if err := l.freshUnlessWhole(secret, l.runKey(id, run)); err != nil {
 			return nil, err
 		}
 	}
@@ -128,11 +128,11 @@ func (l *Lab) OpenMatches(id catalog.ScanID, run int) (*ledger.Tree, error) {
 
 // freshUnlessWhole gives a tree that is to be made a seed of its own, where the
 // seed that it would have had was punctured.
-func freshUnlessWhole(secret ledger.Secret, own string) error {
+func (l *Lab) freshUnlessWhole(secret ledger.Secret, own string) error {
 	if _, whole := secret.(ledger.Seed); whole {
 		return nil
 	}
-	return ledger.SaveSeed(own, ledger.NewSeed())
+	return l.safe.SaveSeed(own, ledger.NewSeed())
 }
 
 func isDir(name string) bool {
@@ -196,7 +196,7 @@ func (l *Lab) ReadLog() (*ledger.LogReader, error) {
 	if l.lock != nil || !errors.Is(err, ledger.ErrWrongKey) {
 		return log, err
 	}
-	keys, err := ledger.FindKeys(l.agencyDir(), l.keysDir())
+	keys, err := l.safe.FindKeys(l.agencyDir(), l.keysDir())
 	if err != nil {
 		return nil, err
 	}

@@ -26,10 +26,10 @@ func (l *Lab) OpenThumbs() (*thumb.Store, error) {
 
 func (l *Lab) thumbSeed() (ledger.Seed, error) {
 	name := filepath.Join(l.Dir, "keys", "thumbs.seed")
-	seed, err := ledger.LoadSeed(name)
+	seed, err := l.safe.LoadSeed(name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return seed, err
 	}
 	seed = ledger.NewSeed()
-	return seed, ledger.SaveSeed(name, seed)
+	return seed, l.safe.SaveSeed(name, seed)
 }

@@ -275,23 +275,23 @@ func TestPuncturedSeedInAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := SaveSeed(name, testSeed); err != nil {
+	if err := (Safe{}).SaveSeed(name, testSeed); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := LoadSecret(name); err != nil || s != Secret(testSeed) {
+	if s, err := (Safe{}).LoadSecret(name); err != nil || s != Secret(testSeed) {
 		t.Fatalf("%v, %v", s, err)
 	}
-	if err := ReplaceSecret(name, p); err != nil {
+	if err := (Safe{}).ReplaceSecret(name, p); err != nil {
 		t.Fatal(err)
 	}
-	s, err := LoadSecret(name)
+	s, err := (Safe{}).LoadSecret(name)
 	if err != nil || fmt.Sprint(s) != fmt.Sprint(p) {
 		t.Fatalf("another seed came back: %v", err)
 	}
-	if _, err := LoadSeed(name); err == nil {
+	if _, err := (Safe{}).LoadSeed(name); err == nil {
 		t.Error("a punctured seed passed for a whole one")
 	}
-	if err := SaveSecret(name, p); err == nil {
+	if err := (Safe{}).SaveSecret(name, p); err == nil {
 		t.Error("a seed was written over")
 	}
 }
@@ -307,7 +307,7 @@ func TestReplaceSecretCrashes(t *testing.T) {
 	crash := errors.New("crash")
 	for _, at := range []string{"written", "held", "replaced", "gone"} {
 		name := filepath.Join(t.TempDir(), "a.seed")
-		if err := SaveSeed(name, testSeed); err != nil {
+		if err := (Safe{}).SaveSeed(name, testSeed); err != nil {
 			t.Fatal(err)
 		}
 		held, err := os.Open(name)
@@ -323,7 +323,7 @@ func TestReplaceSecretCrashes(t *testing.T) {
 		if !errors.Is(err, crash) {
 			t.Fatal(err)
 		}
-		s, err := LoadSecret(name)
+		s, err := (Safe{}).LoadSecret(name)
 		_, whole := s.(Seed)
 		if early := at == "written" || at == "held"; err != nil || whole != early {
 			t.Fatalf("after %s: %T, %v", at, s, err)
@@ -331,10 +331,10 @@ func TestReplaceSecretCrashes(t *testing.T) {
 		if err := FinishReplacing(name); err != nil {
 			t.Fatal(err)
 		}
-		if err := ReplaceSecret(name, p); err != nil {
+		if err := (Safe{}).ReplaceSecret(name, p); err != nil {
 			t.Fatal(err)
 		}
-		if s, err = LoadSecret(name); err != nil || fmt.Sprint(s) != fmt.Sprint(p) {
+		if s, err = (Safe{}).LoadSecret(name); err != nil || fmt.Sprint(s) != fmt.Sprint(p) {
 			t.Fatalf("after %s: %v", at, err)
 		}
 		old := make([]byte, 4096)

@@ -13,7 +13,7 @@ import (
 
 // A key file is lines of "name value", the first of which says what it is and
 // in which version. The line "protection" says how the secrets below it are
-// kept: "none" is as they are; others will follow, and are refused until then.
+// kept: "none" is as they are, and the only way. A [Safe] encrypts files whole.
 
 // keyLines are the lines of a key file in their order.
 type keyLines [][2]string
@@ -64,9 +64,9 @@ func parseSecret(text string) (s [32]byte, err error) {
 	return [32]byte(raw), nil
 }
 
-// writeSecret makes a durable file for its owner only, in a folder likewise. It
+// write makes a durable file for its owner only, in a folder likewise. It
 // refuses one that is there.
-func writeSecret(name, text string) error {
+func (s Safe) write(name, text string) error {
 	dir := filepath.Dir(name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -75,7 +75,7 @@ func writeSecret(name, text string) error {
 		return &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
 	}
 	fresh := name + ".new"
-	if err := writeDurably(fresh, []byte(text), 0o600); err != nil {
+	if err := writeDurably(fresh, s.seal(text), 0o600); err != nil {
 		return err
 	}
 	if err := os.Rename(fresh, name); err != nil {
@@ -96,7 +96,8 @@ func writeDurably(name string, content []byte, mode fs.FileMode) error {
 	return f.Sync()
 }
 
-func readSecret(name string) (string, error) { return readPrivate(name, 4096) }
+// maxKeyFile is the most that is read of a file of keys, in bytes.
+const maxKeyFile = 4096
 
 // readPrivate reads a file of at most limit bytes and refuses one that others may
 // read. Windows keeps its own lists of who may, which a mode does not show.
@@ -116,8 +117,8 @@ func readPrivate(name string, limit int64) (string, error) {
 }
 
 // loadSecret reads a secret from a file that nobody else may read.
-func loadSecret[T any](name string, parse func(text string) (T, error)) (T, error) {
-	text, err := readSecret(name)
+func loadSecret[T any](s Safe, name string, parse func(text string) (T, error)) (T, error) {
+	text, err := s.read(name, maxKeyFile)
 	if err != nil {
 		var none T
 		return none, err
@@ -126,22 +127,22 @@ func loadSecret[T any](name string, parse func(text string) (T, error)) (T, erro
 }
 
 // SaveSeed writes a tree's seed to a new file, durably.
-func SaveSeed(name string, seed Seed) error {
+func (s Safe) SaveSeed(name string, seed Seed) error {
 	text := keyLines{
 		{"tutela-seed", keyVersion},
 		{"protection", unprotected},
 		{"seed", encodeSecret(seed)},
 		{"fingerprint", seed.fingerprintText()},
 	}
-	if err := writeSecret(name, text.String()); err != nil {
+	if err := s.write(name, text.String()); err != nil {
 		return fmt.Errorf("save seed: %w", err)
 	}
 	return nil
 }
 
-// LoadSeed reads what [SaveSeed] wrote and nothing else.
-func LoadSeed(name string) (Seed, error) {
-	seed, err := loadSecret(name, parseSeed)
+// LoadSeed reads what [Safe.SaveSeed] wrote and nothing else.
+func (s Safe) LoadSeed(name string) (Seed, error) {
+	seed, err := loadSecret(s, name, parseSeed)
 	if err != nil {
 		return Seed{}, fmt.Errorf("load seed %s: %w", name, err)
 	}

@@ -85,10 +85,10 @@ func (k *Keys) signers() (ed, ml note.Signer, err error) {
 	return ed, ml, err
 }
 
-// Save writes the keys to a new file in dir, which is made for its owner only,
+// SaveKeys writes the keys to a new file in dir, which is made for its owner only,
 // durably. It refuses to write over keys that are there (fs.ErrExist).
-func (k *Keys) Save(dir string) error {
-	if err := writeSecret(filepath.Join(dir, keysName), k.text()); err != nil {
+func (s Safe) SaveKeys(dir string, k *Keys) error {
+	if err := s.write(filepath.Join(dir, keysName), k.text()); err != nil {
 		return fmt.Errorf("save keys: %w", err)
 	}
 	return nil
@@ -107,9 +107,9 @@ func (k *Keys) text() string {
 	}.String()
 }
 
-// LoadKeys reads what [Keys.Save] wrote and nothing else.
-func LoadKeys(dir string) (*Keys, error) {
-	k, err := loadSecret(filepath.Join(dir, keysName), parseKeys)
+// LoadKeys reads what [Safe.SaveKeys] wrote and nothing else.
+func (s Safe) LoadKeys(dir string) (*Keys, error) {
+	k, err := loadSecret(s, filepath.Join(dir, keysName), parseKeys)
 	if err != nil {
 		return nil, fmt.Errorf("load keys from %s: %w", dir, err)
 	}

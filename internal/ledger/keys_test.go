@@ -20,14 +20,14 @@ func TestKeysComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "keys")
-	if err := k.Save(dir); err != nil {
+	if err := (Safe{}).SaveKeys(dir, k); err != nil {
 		t.Fatal(err)
 	}
-	got, err := LoadKeys(dir)
+	got, err := (Safe{}).LoadKeys(dir)
 	if err != nil || !reflect.DeepEqual(got, k) {
 		t.Errorf("keys came back as others: %v", err)
 	}
-	if err := k.Save(dir); !errors.Is(err, fs.ErrExist) {
+	if err := (Safe{}).SaveKeys(dir, k); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("save over keys: %v", err)
 	}
 	if runtime.GOOS == "windows" {
@@ -42,7 +42,7 @@ func TestKeysComeBack(t *testing.T) {
 	if err := os.Chmod(name, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadKeys(dir); err == nil {
+	if _, err := (Safe{}).LoadKeys(dir); err == nil {
 		t.Error("keys that others may read were loaded")
 	}
 }
@@ -78,13 +78,13 @@ func TestKeyFilesRefuseEveryChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	seedName := filepath.Join(dir, "seed")
-	if err := errors.Join(k.Save(dir), SaveSeed(seedName, testSeed)); err != nil {
+	if err := errors.Join((Safe{}).SaveKeys(dir, k), (Safe{}).SaveSeed(seedName, testSeed)); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := LoadSeed(seedName); err != nil || got != testSeed {
+	if got, err := (Safe{}).LoadSeed(seedName); err != nil || got != testSeed {
 		t.Errorf("seed came back as another: %v", err)
 	}
-	if err := SaveSeed(seedName, testSeed); !errors.Is(err, fs.ErrExist) {
+	if err := (Safe{}).SaveSeed(seedName, testSeed); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("save over a seed: %v", err)
 	}
 	for name, load := range map[string]func(string) error{
@@ -111,7 +111,7 @@ func FuzzParseKeys(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	if err := k.Save(dir); err != nil {
+	if err := (Safe{}).SaveKeys(dir, k); err != nil {
 		f.Fatal(err)
 	}
 	good, err := os.ReadFile(filepath.Join(dir, keysName))

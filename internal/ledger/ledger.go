@@ -43,7 +43,7 @@ var ErrNoTiles = errors.New("a log of tiles cannot be kept on this platform")
 var ErrRetired = errors.New("the keys of the log are retired")
 
 // ErrUnrecovered means that a recovery of the keys was begun and not brought to its
-// commit point: [Recover] must be called again.
+// commit point: [Safe.Recover] must be called again.
 var ErrUnrecovered = errors.New("a recovery of the log's keys was cut short")
 
 // A Problem is something that Verify found.

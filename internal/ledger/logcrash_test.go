@@ -26,7 +26,7 @@ func TestLogKilled(t *testing.T) {
 
 func testLogKilled(t *testing.T, kind logKind) {
 	dir, keys := t.TempDir(), testKeys(t)
-	if err := keys.Save(filepath.Join(dir, "keys")); err != nil {
+	if err := (Safe{}).SaveKeys(filepath.Join(dir, "keys"), keys); err != nil {
 		t.Fatal(err)
 	}
 	l, err := kind.create(t.Context(), filepath.Join(dir, "log"), keys)
@@ -76,7 +76,7 @@ func killedAppender(t *testing.T, dir string, longer time.Duration) (acknowledge
 // appendForEver appends the events that every test log holds; those there
 // already are repeats.
 func appendForEver(t *testing.T, dir string) {
-	keys, err := LoadKeys(filepath.Join(dir, "keys"))
+	keys, err := (Safe{}).LoadKeys(filepath.Join(dir, "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -174,7 +174,7 @@ func BenchmarkErase10000Of1e9(b *testing.B) {
 	slices.Sort(indices)
 	indices = slices.Compact(indices)
 	name := filepath.Join(b.TempDir(), "a.seed")
-	if err := SaveSeed(name, testSeed); err != nil {
+	if err := (Safe{}).SaveSeed(name, testSeed); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
@@ -182,7 +182,7 @@ func BenchmarkErase10000Of1e9(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := ReplaceSecret(name, p); err != nil {
+		if err := (Safe{}).ReplaceSecret(name, p); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(p.Cost())/float64(len(indices)), "B/erased")

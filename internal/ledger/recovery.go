@@ -74,7 +74,7 @@ func (r *Recovery) Save(name string) error {
 		{"log-ml-dsa-44", r.logKeys[1]},
 		{"recovery-key", r.VerifierKey()},
 	}
-	if err := writeSecret(name, text.String()); err != nil {
+	if err := (Safe{}).write(name, text.String()); err != nil {
 		return fmt.Errorf("save recovery key: %w", err)
 	}
 	return nil
@@ -82,7 +82,7 @@ func (r *Recovery) Save(name string) error {
 
 // LoadRecovery reads what [Recovery.Save] wrote and nothing else.
 func LoadRecovery(name string) (*Recovery, error) {
-	r, err := loadSecret(name, parseRecovery)
+	r, err := loadSecret(Safe{}, name, parseRecovery)
 	if err != nil {
 		return nil, fmt.Errorf("load recovery key %s: %w", name, err)
 	}
@@ -132,15 +132,15 @@ const recoveredKeysName = keysName + ".recovered"
 //  3. a rotation that was begun before is thrown away; log.key.recovered becomes
 //     log.key, and the old file is written over
 //
-// ev says who, when and why. After a crash it is called again; [ResumeRotation]
+// ev says who, when and why. After a crash it is called again; [Safe.ResumeRotation]
 // carries on too, once the commit point is reached. It returns [ErrWrongKey] if
 // the log knows another recovery key or none. The lab must be closed: nobody else
 // may write.
 //
 // What a thief signed with the old keys elsewhere is not undone: that the log
 // stands as it does is for witnesses to say.
-func Recover(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev tutela.Event) (*Keys, error) {
-	keys, err := recoverKeys(ctx, logDir, keyDir, recovery, ev, func(string) error { return nil })
+func (s Safe) Recover(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev tutela.Event) (*Keys, error) {
+	keys, err := s.recoverKeys(ctx, logDir, keyDir, recovery, ev, func(string) error { return nil })
 	if err != nil {
 		return nil, fmt.Errorf("recover the keys of the log: %w", err)
 	}
@@ -148,8 +148,8 @@ func Recover(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev 
 }
 
 // recoverKeys calls reached after each step; a test crashes there.
-func recoverKeys(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev tutela.Event, reached func(step string) error) (*Keys, error) {
-	next, err := findRecovered(keyDir, recovery)
+func (s Safe) recoverKeys(ctx context.Context, logDir, keyDir string, recovery *Recovery, ev tutela.Event, reached func(step string) error) (*Keys, error) {
+	next, err := s.findRecovered(keyDir, recovery)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func recoverKeys(ctx context.Context, logDir, keyDir string, recovery *Recovery,
 	if history.recovery != recovery.VerifierKey() {
 		return nil, fmt.Errorf("%w: the log has registered the recovery key %.80q", ErrWrongKey, history.recovery)
 	}
-	r := &Rotation{logDir: logDir, keyDir: keyDir, next: next, nextName: recoveredKeysName}
+	r := &Rotation{safe: s, logDir: logDir, keyDir: keyDir, next: next, nextName: recoveredKeysName}
 	if next == nil {
 		if r.next, err = r.writeNext(successor(recovery.origin, recovery.bodies)); err != nil {
 			return nil, err
@@ -186,9 +186,9 @@ func recoverKeys(ctx context.Context, logDir, keyDir string, recovery *Recovery,
 
 // findRecovered are the keys of a recovery that a crash cut short; nil if there
 // was none.
-func findRecovered(keyDir string, recovery *Recovery) (*Keys, error) {
+func (s Safe) findRecovered(keyDir string, recovery *Recovery) (*Keys, error) {
 	name := filepath.Join(keyDir, recoveredKeysName)
-	next, err := loadSecret(name, parseKeys)
+	next, err := loadSecret(s, name, parseKeys)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -14,7 +14,7 @@ import (
 func registered(t *testing.T, kind logKind) (logDir, keyDir string, recovery *Recovery) {
 	t.Helper()
 	logDir, keyDir = keptLog(t, kind)
-	keys, err := LoadKeys(keyDir)
+	keys, err := (Safe{}).LoadKeys(keyDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func registered(t *testing.T, kind logKind) (logDir, keyDir string, recovery *Re
 
 func wantRecovered(t *testing.T, logDir, keyDir string, recovery *Recovery) {
 	t.Helper()
-	keys, err := LoadKeys(keyDir)
+	keys, err := (Safe{}).LoadKeys(keyDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func testRecoverLostKeys(t *testing.T, kind logKind) {
 	if err := os.Remove(filepath.Join(keyDir, keysName)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}); err != nil {
+	if _, err := (Safe{}).Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}); err != nil {
 		t.Fatal(err)
 	}
 	wantRecovered(t, logDir, keyDir, recovery)
@@ -84,11 +84,11 @@ func TestRecoverStolenKeys(t *testing.T) { onBothKinds(t, testRecoverStolenKeys)
 
 func testRecoverStolenKeys(t *testing.T, kind logKind) {
 	logDir, keyDir, recovery := registered(t, kind)
-	stolen, err := LoadKeys(keyDir)
+	stolen, err := (Safe{}).LoadKeys(keyDir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}); err != nil {
+	if _, err := (Safe{}).Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := OpenLog(t.Context(), logDir, stolen); !errors.Is(err, ErrWrongKey) {
@@ -103,11 +103,11 @@ func TestRecoveryCrashes(t *testing.T) { onBothKinds(t, testRecoveryCrashes) }
 
 func testRecoveryCrashes(t *testing.T, kind logKind) {
 	recovers := func(logDir, keyDir string, r *Recovery) error {
-		_, err := Recover(t.Context(), logDir, keyDir, r, tutela.Event{Actor: "chief"})
+		_, err := (Safe{}).Recover(t.Context(), logDir, keyDir, r, tutela.Event{Actor: "chief"})
 		return err
 	}
 	opens := func(logDir, keyDir string, _ *Recovery) error {
-		return ResumeRotation(t.Context(), logDir, keyDir)
+		return (Safe{}).ResumeRotation(t.Context(), logDir, keyDir)
 	}
 	stop := errors.New("stop")
 	for _, lost := range []string{"lost", "stolen"} {
@@ -120,7 +120,7 @@ func testRecoveryCrashes(t *testing.T, kind logKind) {
 						t.Fatal(err)
 					}
 				}
-				_, err := recoverKeys(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}, func(reached string) error {
+				_, err := (Safe{}).recoverKeys(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}, func(reached string) error {
 					if reached == step {
 						return stop
 					}
@@ -151,7 +151,7 @@ func testRecoveryIsCalledAgain(t *testing.T, kind logKind) {
 	stop := errors.New("stop")
 	logDir, keyDir, recovery := registered(t, kind)
 	for _, step := range []string{"written", "signed", "recorded", "alone", "held"} {
-		_, err := recoverKeys(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}, func(reached string) error {
+		_, err := (Safe{}).recoverKeys(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}, func(reached string) error {
 			if reached == step {
 				return stop
 			}
@@ -160,11 +160,11 @@ func testRecoveryIsCalledAgain(t *testing.T, kind logKind) {
 		if err != stop {
 			t.Fatalf("%s: %v", step, err)
 		}
-		if _, err := FindKeys(logDir, keyDir); err != nil {
+		if _, err := (Safe{}).FindKeys(logDir, keyDir); err != nil {
 			t.Errorf("%s: a reader finds no keys: %v", step, err)
 		}
 	}
-	if _, err := Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}); err != nil {
+	if _, err := (Safe{}).Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"}); err != nil {
 		t.Fatal(err)
 	}
 	wantRecovered(t, logDir, keyDir, recovery)
@@ -179,7 +179,7 @@ func testRecoveryBetweenItsTwoEvents(t *testing.T, kind logKind) {
 	logDir, keyDir, recovery := registered(t, kind)
 	ev := tutela.Event{Actor: "chief"}
 	var next *Keys
-	_, err := recoverKeys(t.Context(), logDir, keyDir, recovery, ev, func(reached string) error {
+	_, err := (Safe{}).recoverKeys(t.Context(), logDir, keyDir, recovery, ev, func(reached string) error {
 		if reached == "signed" {
 			return stop
 		}
@@ -188,20 +188,20 @@ func testRecoveryBetweenItsTwoEvents(t *testing.T, kind logKind) {
 	if err != stop {
 		t.Fatal(err)
 	}
-	if next, err = findRecovered(keyDir, recovery); err != nil {
+	if next, err = (Safe{}).findRecovered(keyDir, recovery); err != nil {
 		t.Fatal(err)
 	}
-	old, err := LoadKeys(keyDir)
+	old, err := (Safe{}).LoadKeys(keyDir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := appendTo(t.Context(), logDir, next, recovery.events(ev, old.VerifierKeys(), next)[0]); err != nil {
 		t.Fatal(err)
 	}
-	if err := ResumeRotation(t.Context(), logDir, keyDir); !errors.Is(err, ErrUnrecovered) {
+	if err := (Safe{}).ResumeRotation(t.Context(), logDir, keyDir); !errors.Is(err, ErrUnrecovered) {
 		t.Errorf("open: %v", err)
 	}
-	if _, err := Recover(t.Context(), logDir, keyDir, recovery, ev); err != nil {
+	if _, err := (Safe{}).Recover(t.Context(), logDir, keyDir, recovery, ev); err != nil {
 		t.Fatal(err)
 	}
 	wantRecovered(t, logDir, keyDir, recovery)
@@ -214,14 +214,14 @@ func TestRecoveryThrowsAwayARotation(t *testing.T) { onBothKinds(t, testRecovery
 func testRecoveryThrowsAwayARotation(t *testing.T, kind logKind) {
 	for _, announced := range []bool{false, true} {
 		logDir, keyDir, recovery := registered(t, kind)
-		r, err := BeginRotation(logDir, keyDir)
+		r, err := (Safe{}).BeginRotation(logDir, keyDir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if announced {
 			appendRotation(t, r)
 		}
-		keys, err := Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"})
+		keys, err := (Safe{}).Recover(t.Context(), logDir, keyDir, recovery, tutela.Event{Actor: "chief"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,10 +231,10 @@ func testRecoveryThrowsAwayARotation(t *testing.T, kind logKind) {
 		if _, err := OpenLog(t.Context(), logDir, r.next); !errors.Is(err, ErrWrongKey) {
 			t.Errorf("the keys of the rotation open the log: %v", err)
 		}
-		if err := ResumeRotation(t.Context(), logDir, keyDir); err != nil {
+		if err := (Safe{}).ResumeRotation(t.Context(), logDir, keyDir); err != nil {
 			t.Fatal(err)
 		}
-		now, err := LoadKeys(keyDir)
+		now, err := (Safe{}).LoadKeys(keyDir)
 		if err != nil || now.Fingerprint() != keys.Fingerprint() {
 			t.Errorf("other keys lie there: %v", err)
 		}
@@ -273,12 +273,12 @@ func TestRecoveryThatIsNotRegistered(t *testing.T) { onBothKinds(t, testRecovery
 
 func testRecoveryThatIsNotRegistered(t *testing.T, kind logKind) {
 	logDir, keyDir := keptLog(t, kind)
-	keys, err := LoadKeys(keyDir)
+	keys, err := (Safe{}).LoadKeys(keyDir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := NewRecovery(keys)
-	if _, err := Recover(t.Context(), logDir, keyDir, other, tutela.Event{}); !errors.Is(err, ErrWrongKey) {
+	if _, err := (Safe{}).Recover(t.Context(), logDir, keyDir, other, tutela.Event{}); !errors.Is(err, ErrWrongKey) {
 		t.Errorf("recovered by a key that nobody registered: %v", err)
 	}
 	forged := rotationEvent(tutela.Event{}, []string{"x"}, testKeys(t))

@@ -107,17 +107,18 @@ func (p *Punctured) shape(d *check.BodyReader, r remnant, gone []uint64) {
 	p.shape(d, right, within(gone, right.from, right.end()))
 }
 
-// LoadSecret reads what [SaveSeed], [SaveSecret] or [ReplaceSecret] wrote.
-func LoadSecret(name string) (Secret, error) {
-	secret, err := loadEither(name)
+// LoadSecret reads what [Safe.SaveSeed], [Safe.SaveSecret] or [Safe.ReplaceSecret]
+// wrote.
+func (s Safe) LoadSecret(name string) (Secret, error) {
+	secret, err := s.loadEither(name)
 	if err != nil {
 		return nil, fmt.Errorf("load seed %s: %w", name, err)
 	}
 	return secret, nil
 }
 
-func loadEither(name string) (Secret, error) {
-	text, err := readPrivate(name, maxSecretFile)
+func (s Safe) loadEither(name string) (Secret, error) {
+	text, err := s.read(name, maxSecretFile)
 	if err != nil {
 		return nil, err
 	}
@@ -128,12 +129,12 @@ func loadEither(name string) (Secret, error) {
 }
 
 // SaveSecret writes a secret to a new file, durably.
-func SaveSecret(name string, secret Secret) error {
-	switch s := secret.(type) {
+func (s Safe) SaveSecret(name string, secret Secret) error {
+	switch secret := secret.(type) {
 	case Seed:
-		return SaveSeed(name, s)
+		return s.SaveSeed(name, secret)
 	case *Punctured:
-		if err := writeSecret(name, string(s.encode())); err != nil {
+		if err := s.write(name, string(secret.encode())); err != nil {
 			return fmt.Errorf("save seed: %w", err)
 		}
 		return nil
@@ -149,8 +150,8 @@ func SaveSecret(name string, secret Secret) error {
 // Not promised: that the medium itself forgets. Flash memory and file systems that
 // copy on write keep old blocks for a while, and so do backups; only a medium that
 // is encrypted as a whole under a key that is destroyed forgets for certain.
-func ReplaceSecret(name string, left *Punctured) error {
-	err := replaceSecret(name, left.encode(), func(string) error { return nil })
+func (s Safe) ReplaceSecret(name string, left *Punctured) error {
+	err := replaceSecret(name, s.seal(string(left.encode())), func(string) error { return nil })
 	if err != nil {
 		return fmt.Errorf("replace seed: %w", err)
 	}
@@ -181,7 +182,7 @@ func replaceSecret(name string, content []byte, reached func(step string) error)
 	return nil
 }
 
-// FinishReplacing destroys what a crash of [ReplaceSecret] left of the old file.
+// FinishReplacing destroys what a crash of [Safe.ReplaceSecret] or [Safe.Reseal] left of the old file.
 func FinishReplacing(name string) error {
 	if err := finishReplacing(name); err != nil {
 		return fmt.Errorf("destroy the seed that was replaced: %w", err)

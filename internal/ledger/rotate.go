@@ -35,6 +35,7 @@ const (
 
 // Rotation is a change of a log's keys that has begun.
 type Rotation struct {
+	safe           Safe // that the keys lie in
 	logDir, keyDir string
 	old, next      *Keys
 	nextName       string // of the file that next lie in
@@ -44,13 +45,13 @@ type Rotation struct {
 // keyDir, and writes them beside the old ones: step 1. The seed of the bodies
 // stays. Then append [Rotation.Event] to the log, close the log, and call
 // [Rotation.Finish]. It returns fs.ErrExist if a rotation was begun already: see
-// [ResumeRotation].
-func BeginRotation(logDir, keyDir string) (*Rotation, error) {
-	old, err := LoadKeys(keyDir)
+// [Safe.ResumeRotation].
+func (s Safe) BeginRotation(logDir, keyDir string) (*Rotation, error) {
+	old, err := s.LoadKeys(keyDir)
 	if err != nil {
 		return nil, fmt.Errorf("rotate keys: %w", err)
 	}
-	r := &Rotation{logDir: logDir, keyDir: keyDir, old: old, nextName: nextKeysName}
+	r := &Rotation{safe: s, logDir: logDir, keyDir: keyDir, old: old, nextName: nextKeysName}
 	if r.next, err = r.writeNext(successor(old.origin, old.bodies)); err != nil {
 		return nil, fmt.Errorf("rotate keys: %w", err)
 	}
@@ -59,7 +60,7 @@ func BeginRotation(logDir, keyDir string) (*Rotation, error) {
 
 // writeNext keeps new keys beside the old ones.
 func (r *Rotation) writeNext(next *Keys) (*Keys, error) {
-	return next, writeSecret(filepath.Join(r.keyDir, r.nextName), next.text())
+	return next, r.safe.write(filepath.Join(r.keyDir, r.nextName), next.text())
 }
 
 // Event fills in what makes ev the event of this rotation: its kind, facts and
@@ -155,7 +156,7 @@ func (r *Rotation) announced(ctx context.Context, log *LogReader) (bool, error) 
 }
 
 // announcedFrom reports whether an entry from index from on announces the new
-// keys. That of a recovery counts when another follows it: see [Recover].
+// keys. That of a recovery counts when another follows it: see [Safe.Recover].
 func (r *Rotation) announcedFrom(ctx context.Context, log *LogReader, from uint64) (bool, error) {
 	announced := false
 	for e, err := range log.Events(ctx, from) {
@@ -247,14 +248,14 @@ func (r *Rotation) rename() error {
 // ResumeRotation brings a rotation to its end that a crash cut short, or undoes
 // one that had not reached its commit point. Call it before [OpenLog], by the one
 // process that may write. Where nothing was begun it does nothing.
-func ResumeRotation(ctx context.Context, logDir, keyDir string) error {
-	if err := resumeRotation(ctx, logDir, keyDir); err != nil {
+func (s Safe) ResumeRotation(ctx context.Context, logDir, keyDir string) error {
+	if err := s.resumeRotation(ctx, logDir, keyDir); err != nil {
 		return fmt.Errorf("resume the rotation of keys: %w", err)
 	}
 	return nil
 }
 
-func resumeRotation(ctx context.Context, logDir, keyDir string) error {
+func (s Safe) resumeRotation(ctx context.Context, logDir, keyDir string) error {
 	if isThere(filepath.Join(keyDir, keysName)) {
 		if err := finishReplacing(filepath.Join(keyDir, keysName)); err != nil {
 			return err
@@ -264,7 +265,7 @@ func resumeRotation(ctx context.Context, logDir, keyDir string) error {
 		if !isThere(filepath.Join(keyDir, name)) {
 			continue
 		}
-		if err := resumeWith(ctx, &Rotation{logDir: logDir, keyDir: keyDir, nextName: name}); err != nil {
+		if err := resumeWith(ctx, &Rotation{safe: s, logDir: logDir, keyDir: keyDir, nextName: name}); err != nil {
 			return err
 		}
 	}
@@ -274,10 +275,10 @@ func resumeRotation(ctx context.Context, logDir, keyDir string) error {
 // resumeWith goes on with the keys in one file. What was not announced is undone,
 // but for a recovery, which may have nothing to go back to.
 func resumeWith(ctx context.Context, r *Rotation) (err error) {
-	if r.next, err = loadSecret(filepath.Join(r.keyDir, r.nextName), parseKeys); err != nil {
+	if r.next, err = loadSecret(r.safe, filepath.Join(r.keyDir, r.nextName), parseKeys); err != nil {
 		return err
 	}
-	r.old, err = LoadKeys(r.keyDir)
+	r.old, err = r.safe.LoadKeys(r.keyDir)
 	if err != nil && (r.nextName == nextKeysName || !errors.Is(err, fs.ErrNotExist)) {
 		return err
 	}
@@ -295,7 +296,7 @@ func resumeWith(ctx context.Context, r *Rotation) (err error) {
 
 // settle opens the log, so that all its events are under a head, and reports
 // whether one of them announces the new keys. Step 2 may have been cut short. If
-// the new keys have signed already, they may be alone in that: see [Recover].
+// the new keys have signed already, they may be alone in that: see [Safe.Recover].
 func (r *Rotation) settle(ctx context.Context) (announced bool, err error) {
 	keys := r.old
 	if _, err := ReadLog(r.logDir, r.next); err == nil {
@@ -317,13 +318,13 @@ func (r *Rotation) abandon() error { return destroySecret(filepath.Join(r.keyDir
 // FindKeys loads the keys that open the log as it is now, for whoever only reads:
 // while they are changed, that may be those to come. Where none fits it is the
 // log's own, which tell what is wrong. It never writes.
-func FindKeys(logDir, keyDir string) (*Keys, error) {
-	own, err := LoadKeys(keyDir)
+func (s Safe) FindKeys(logDir, keyDir string) (*Keys, error) {
+	own, err := s.LoadKeys(keyDir)
 	if err != nil || opens(logDir, own) {
 		return own, err
 	}
 	for _, name := range []string{recoveredKeysName, nextKeysName, keysName} { // renamed meanwhile, perhaps
-		if k, err := loadSecret(filepath.Join(keyDir, name), parseKeys); err == nil && opens(logDir, k) {
+		if k, err := loadSecret(s, filepath.Join(keyDir, name), parseKeys); err == nil && opens(logDir, k) {
 			return k, nil
 		}
 	}

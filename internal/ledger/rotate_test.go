@@ -16,7 +16,7 @@ func keptLog(t *testing.T, kind logKind) (logDir, keyDir string) {
 	t.Helper()
 	dir, keys := t.TempDir(), testKeys(t)
 	logDir, keyDir = filepath.Join(dir, "log"), filepath.Join(dir, "keys")
-	if err := keys.Save(keyDir); err != nil {
+	if err := (Safe{}).SaveKeys(keyDir, keys); err != nil {
 		t.Fatal(err)
 	}
 	l, err := kind.create(t.Context(), logDir, keys)
@@ -49,7 +49,7 @@ func appendRotation(t *testing.T, r *Rotation) {
 // the keys before and after, and goes on.
 func wantRotated(t *testing.T, r *Rotation) {
 	t.Helper()
-	now, err := LoadKeys(r.keyDir)
+	now, err := (Safe{}).LoadKeys(r.keyDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,11 +94,11 @@ func TestRotateKeys(t *testing.T) { onBothKinds(t, testRotateKeys) }
 
 func testRotateKeys(t *testing.T, kind logKind) {
 	logDir, keyDir := keptLog(t, kind)
-	r, err := BeginRotation(logDir, keyDir)
+	r, err := (Safe{}).BeginRotation(logDir, keyDir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := BeginRotation(logDir, keyDir); !errors.Is(err, fs.ErrExist) {
+	if _, err := (Safe{}).BeginRotation(logDir, keyDir); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a second rotation was begun: %v", err)
 	}
 	if _, err := r.Finish(t.Context()); err == nil {
@@ -119,7 +119,7 @@ func testRotationCrashes(t *testing.T, kind logKind) {
 	for _, step := range []string{"announced", "signed", "alone", "held", "renamed", "gone"} {
 		t.Run(step, func(t *testing.T) {
 			logDir, keyDir := keptLog(t, kind)
-			r, err := BeginRotation(logDir, keyDir)
+			r, err := (Safe{}).BeginRotation(logDir, keyDir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func testRotationCrashes(t *testing.T, kind logKind) {
 				}
 			}
 			for range 2 {
-				if err := ResumeRotation(t.Context(), logDir, keyDir); err != nil {
+				if err := (Safe{}).ResumeRotation(t.Context(), logDir, keyDir); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -152,11 +152,11 @@ func TestRotationThatWasNotAnnouncedIsUndone(t *testing.T) {
 
 func testRotationThatWasNotAnnouncedIsUndone(t *testing.T, kind logKind) {
 	logDir, keyDir := keptLog(t, kind)
-	r, err := BeginRotation(logDir, keyDir)
+	r, err := (Safe{}).BeginRotation(logDir, keyDir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ResumeRotation(t.Context(), logDir, keyDir); err != nil {
+	if err := (Safe{}).ResumeRotation(t.Context(), logDir, keyDir); err != nil {
 		t.Fatal(err)
 	}
 	wantOnlyKeyFile(t, keyDir)
@@ -173,7 +173,7 @@ func testRotationThatWasNotAnnouncedIsUndone(t *testing.T, kind logKind) {
 // The event says whose signatures a verifier must demand of which head.
 func TestRotationEventNamesBothPairs(t *testing.T) {
 	logDir, keyDir := keptLog(t, plainKind)
-	r, err := BeginRotation(logDir, keyDir)
+	r, err := (Safe{}).BeginRotation(logDir, keyDir)
 	if err != nil {
 		t.Fatal(err)
 	}
