@@ -33,7 +33,13 @@ func (c *demoCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func() error{d.draw, d.openLab, d.askFirst, d.scan, d.explain, d.verify, d.disclose, d.tamper} {
+	authority, err := serveThrowAway()
+	if err != nil {
+		return fmt.Errorf("demo: serve time-stamps on this machine: %w", err)
+	}
+	defer authority.close()
+	d.authority = authority
+	for _, part := range []func() error{d.draw, d.openLab, d.askFirst, d.scan, d.explain, d.verify, d.date, d.disclose, d.tamper, d.dismiss} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -50,6 +56,8 @@ type demonstration struct {
 	dir  string
 	lab  string
 	plan *demo.Plan
+
+	authority *throwAway
 }
 
 func (c *demoCommand) prepare(a *app) (*demonstration, error) {
@@ -116,13 +124,18 @@ func hashDrawing(img image.Image) (hash string, quality int) {
 }
 
 func (d *demonstration) openLab() error {
-	d.tell("2. A lab: signing keys, a ledger, a catalogue. A case, two exhibits, two hash sets.")
+	d.tell("2. A lab: signing keys, a ledger, a catalogue; a policy that has heads of the log time-stamped,\n   here by this program itself. A case, two exhibits, two hash sets.")
 	fmt.Fprintf(d.out, "\n  $ tutela init %s --agency 'Example Police' --country BE\n", tutela.ShellWord(d.lab))
 	var errs bytes.Buffer
 	if code := run(d.ctx, []string{"--actor", "examiner", "init", d.lab, "--agency", "Example Police", "--country", "BE"}, io.Discard, &errs); code != exitOK {
 		return fmt.Errorf("demo: tutela init: %s", errs.String())
 	}
+	roots := filepath.Join(d.dir, "time-roots.pem")
+	if err := os.WriteFile(roots, d.authority.roots, 0o600); err != nil {
+		return err
+	}
 	for _, args := range [][]string{
+		{"lab", "policy", "--time-authority", d.authority.address, "--time-roots", roots},
 		{"case", "open", "2026-17", "--title", "Demonstration"},
 		{"exhibit", "add", "LAPTOP", "--case", "2026-17", "--kind", "computer"},
 		{"exhibit", "add", "DISK", "--case", "2026-17", "--kind", "drive"},
@@ -247,10 +260,16 @@ func (d *demonstration) verify() error {
 	return d.run(exitOK, "ledger", "prove", "LAPTOP", "0")
 }
 
+// date shows what others say of when it was.
+func (d *demonstration) date() error {
+	d.tell("7. When: the lab's clock proves nothing. A time-stamping authority signed the head of the log after\n   each scan. This one ends with the demonstration and tells this machine's own clock; a lab names real ones.")
+	return d.run(exitOK, "ledger", "stamps")
+}
+
 // disclose hands the alerts to a court, and checks the bundle as the court would:
 // first as it is, then a copy with one bit changed.
 func (d *demonstration) disclose() error {
-	d.tell("7. Disclose: the alerts go to a court, in a bundle that needs neither this lab nor this program\n   to be checked. One of its verifiers is a file of Python in the bundle itself.")
+	d.tell("8. Disclose: the alerts go to a court, in a bundle that needs neither this lab nor this program\n   to be checked. One of its verifiers is a file of Python in the bundle itself.")
 	bundle, changed := filepath.Join(d.dir, "bundle"), filepath.Join(d.dir, "tampered-bundle")
 	if err := d.run(exitOK, "disclose", "--case", "2026-17", "--to", "Example Court", "--purpose", "trial", "-o", bundle); err != nil {
 		return err
@@ -295,7 +314,7 @@ func (d *demonstration) check(want int, bundle string) error {
 
 // tamper flips one bit in a copy of the lab and expects to be caught.
 func (d *demonstration) tamper() error {
-	d.tell("8. Somebody changes one bit of one record in a copy of the lab:")
+	d.tell("9. Somebody changes one bit of one record in a copy of the lab:")
 	copied := &demonstration{ctx: d.ctx, out: d.out, dir: d.dir, lab: filepath.Join(d.dir, "tampered-lab")}
 	if err := os.CopyFS(copied.lab, os.DirFS(d.lab)); err != nil {
 		return err
@@ -311,6 +330,12 @@ func (d *demonstration) tamper() error {
 		return err
 	}
 	return copied.run(exitIntegrity, "ledger", "verify")
+}
+
+// dismiss takes the authority, which ends now, out of the policy.
+func (d *demonstration) dismiss() error {
+	d.tell("The time-stamping authority ends with this program. The lab asks nobody any more; what is stamped stays so.")
+	return d.run(exitOK, "lab", "policy", "--no-time-authority")
 }
 
 // onlyForMe takes keys from everybody else: a copy has the modes that the
