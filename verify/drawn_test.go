@@ -207,13 +207,17 @@ type drawing struct {
 	content          []byte
 	edit             func(map[int]*tutela.Event)
 	bodies           func(i int, body []byte) []byte // a last change of an event's body
+	exhibit          string
 	size             int
 	header           [6]string
 	policy           string
 }
 
-func newDrawing() *drawing {
-	d := &drawing{content: []byte("a grey square, drawn by code\n"), size: 14, opened: []int{1, 4}, openedMatches: []int{0}}
+func newDrawing() *drawing { return newDrawingOf([]byte("a grey square, drawn by code\n")) }
+
+// newDrawingOf is a drawing in which all records are about that content.
+func newDrawingOf(content []byte) *drawing {
+	d := &drawing{exhibit: "7-B", content: content, size: 14, opened: []int{1, 4}, openedMatches: []int{0}}
 	for i := range 7 {
 		r := &tutela.Record{Path: fmt.Appendf(nil, "DCIM/%d.jpg", i), Size: int64(len(d.content)), Hashed: true, Kind: 1, State: 1, Type: "image/jpeg",
 			Chain: []tutela.Locator{{Layer: "raw", At: "0"}}, Runs: []tutela.Run{{Offset: 512, Length: 29}}}
@@ -276,13 +280,13 @@ func (d *drawing) draw() map[string][]byte {
 	tree512 := tutela.Fact{Name: tutela.FactRecords512, Number: uint64(len(records)), Value: h512.root(records)}
 	events := map[int]*tutela.Event{
 		2: d.act(tutela.EventKeyEnrol, "", -1, textFact("actor", d.header[4]), textFact("actor-key", drawnOfficer.vkey())),
-		3: d.act(tutela.EventSeize, "7-B", -1),
-		5: sign(d.act(tutela.EventScanStart, "7-B", 3)),
-		6: sign(d.act(tutela.EventSeal, "7-B", 5, tree, tree512)),
+		3: d.act(tutela.EventSeize, d.exhibit, -1),
+		5: sign(d.act(tutela.EventScanStart, d.exhibit, 3)),
+		6: sign(d.act(tutela.EventSeal, d.exhibit, 5, tree, tree512)),
 		7: d.act(tutela.EventKeyRotate, "", -1, textFact("log-key", drawnLog[0].vkey()), textFact("log-key", drawnLog[1].vkey()),
 			textFact("retired-log-key", drawnOld[0].vkey()), textFact("retired-log-key", drawnOld[1].vkey())),
-		9: d.act(tutela.EventMatchRun, "7-B", 6, tree, tutela.Fact{Name: tutela.FactMatches, Number: uint64(len(matches)), Value: h.root(matches)}),
-		12: sign(d.act(tutela.EventDisclose, "7-B", 9, tutela.Fact{Name: "opened", Number: uint64(len(opened) / 32), Value: h(opened)},
+		9: d.act(tutela.EventMatchRun, d.exhibit, 6, tree, tutela.Fact{Name: tutela.FactMatches, Number: uint64(len(matches)), Value: h.root(matches)}),
+		12: sign(d.act(tutela.EventDisclose, d.exhibit, 9, tutela.Fact{Name: "opened", Number: uint64(len(opened) / 32), Value: h(opened)},
 			textFact("to", d.header[1]), textFact("purpose", d.header[2]))),
 	}
 	if d.edit != nil {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tutela/verify"
 )
 
 // writeFolder lays files out below a new folder.
@@ -67,8 +69,8 @@ func TestScriptAcceptsABundle(t *testing.T) {
 	}
 }
 
-// TestScriptReadsFoldersStrictly: what is in the folder and no file of the list.
-func TestScriptReadsFoldersStrictly(t *testing.T) {
+// TestFoldersAreReadStrictly: what is in the folder and no file of the list.
+func TestFoldersAreReadStrictly(t *testing.T) {
 	for name, spoil := range map[string]func(dir string) error{
 		"empty folder": func(dir string) error { return os.Mkdir(filepath.Join(dir, "events", "more"), 0o755) },
 		"another file": func(dir string) error { return os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o644) },
@@ -80,6 +82,15 @@ func TestScriptReadsFoldersStrictly(t *testing.T) {
 			at := filepath.Join(dir, "tool")
 			return errors.Join(os.Rename(at, dir+"-tool"), os.Symlink(dir+"-tool", at))
 		},
+		"deep folders": func(dir string) error {
+			deep := filepath.Join(dir, "report", "a", "b", "c")
+			return errors.Join(os.MkdirAll(deep, 0o755), os.WriteFile(filepath.Join(deep, "d"), nil, 0o644))
+		},
+		"nothing listed": func(dir string) error { return os.Remove(filepath.Join(dir, "BUNDLE")) },
+		"unsigned":       func(dir string) error { return os.Remove(filepath.Join(dir, "BUNDLE.sig")) },
+		"another hash": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "README.txt"), []byte("reed me\n"), 0o644)
+		},
 		"missing": func(dir string) error { return os.Remove(filepath.Join(dir, "policy")) },
 	} {
 		dir := writeFolder(t, newDrawing().draw())
@@ -88,6 +99,9 @@ func TestScriptReadsFoldersStrictly(t *testing.T) {
 		}
 		if out, code := script(t, dir); code != 4 || !strings.HasPrefix(out, "REFUSED") {
 			t.Errorf("%s: exit %d: %s", name, code, out)
+		}
+		if v, err := verify.Path(dir, verify.Options{}); err != nil || v.OK {
+			t.Errorf("%s: %+v, %v", name, v, err)
 		}
 	}
 }
