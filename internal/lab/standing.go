@@ -86,7 +86,7 @@ func (l *Lab) Standing(ctx context.Context) (*Standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Standing{Keys: map[string]Enrolled{}, Validations: map[tutela.SHA256]Validation{}}
+	s := newStanding()
 	for entry, err := range log.Events(ctx, 0) {
 		if err != nil {
 			return nil, fmt.Errorf("read the agency log: %w", err)
@@ -97,6 +97,10 @@ func (l *Lab) Standing(ctx context.Context) (*Standing, error) {
 	}
 	l.standing = s
 	return s, nil
+}
+
+func newStanding() *Standing {
+	return &Standing{Keys: map[string]Enrolled{}, Validations: map[tutela.SHA256]Validation{}}
 }
 
 func (s *Standing) take(index uint64, ev tutela.Event) error {

@@ -98,7 +98,7 @@ func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told
 	if err != nil {
 		v.problem("%v", err)
 	}
-	heads := newVouching(sizes)
+	heads, signed := newVouching(sizes), newSignings()
 	t := told{cases: map[string]string{}, seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}, erased: map[treeID][]uint64{}, facts: map[treeID][]tutela.Fact{}}
 	for entry, err := range log.Events(ctx, 0) {
 		if ctx.Err() != nil {
@@ -109,7 +109,7 @@ func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told
 			break
 		}
 		v.Entries++
-		if err := errors.Join(t.take(entry.Event), heads.take(entry)); err != nil {
+		if err := errors.Join(t.take(entry.Event), heads.take(entry), signed.take(entry.Index, &entry.Event)); err != nil {
 			v.problem("agency log: entry %d: %v", entry.Index, err)
 		}
 	}
