@@ -140,7 +140,8 @@ var office = []tutela.EventKind{
 
 // link puts an event behind the one before about the same exhibit.
 func (h *history) link(e *event, caseNumber string) error {
-	if slices.Contains(office, e.Kind) != (e.Exhibit == "") {
+	// What another program found on an exhibit is a tool-validate event about it.
+	if slices.Contains(office, e.Kind) != (e.Exhibit == "") && e.Kind != tutela.EventToolValidate {
 		return fmt.Errorf("an event %q has no place here", e.Kind)
 	}
 	if e.Exhibit == "" {

@@ -174,6 +174,26 @@ func TestEventsOfNoExhibit(t *testing.T) {
 	}
 }
 
+// TestEventsOfAnExhibit: in a chain stands whatever was done with the exhibit, also
+// that another program was asked about it, and nothing that is the lab's alone.
+func TestEventsOfAnExhibit(t *testing.T) {
+	panel := judges(t)
+	for kind, want := range map[tutela.EventKind]bool{
+		tutela.EventToolValidate: true, tutela.EventAccess: true, tutela.EventRefused: true, "unheard-of": true,
+		tutela.EventClockCheck: false, tutela.EventPolicyChange: false, tutela.EventSeize: false,
+	} {
+		d := newDrawing()
+		d.edit = func(e map[int]*tutela.Event) {
+			e[10] = sign(d.act(kind, "7-B", 9))
+			e[12].Previous = 11
+			sign(e[12])
+		}
+		if held(t, panel, mutant{name: "about an exhibit: " + string(kind), files: d.draw(), bound: !want}) != want {
+			t.Errorf("%s: not as it should be", kind)
+		}
+	}
+}
+
 // TestRecoveryKeySignsRotations: the last one that was registered before, and
 // nothing but rotations.
 func TestRecoveryKeySignsRotations(t *testing.T) {

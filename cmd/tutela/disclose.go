@@ -61,39 +61,44 @@ func (c *discloseCommand) Run(a *app) error {
 		}
 		opened = append(opened, one)
 	}
-	done, err := c.order(a, l, officer).Disclose(a.ctx, l, opened...)
+	order, err := c.order(a, l, officer)
+	if err != nil {
+		return err
+	}
+	done, err := order.Disclose(a.ctx, l, opened...)
 	if err != nil {
 		return explainDisclosure(err)
 	}
 	return c.tell(a, done, opened)
 }
 
-func (c *discloseCommand) order(a *app, l *lab.Lab, officer actor.Signer) disclosure.Order {
+func (c *discloseCommand) order(a *app, l *lab.Lab, officer actor.Signer) (disclosure.Order, error) {
 	o := disclosure.Order{
 		Case: c.Case, To: c.To, Purpose: c.Purpose, Issued: now(), Officer: officer, Path: filepath.Clean(c.Output),
-		Head:    func(context.Context) ([]byte, error) { return vouchHead(a, l) },
-		Enclose: func(*disclosure.Contents) (map[string][]byte, error) { return enclosures(a, l) },
+		Head: func(context.Context) ([]byte, error) { return vouchHead(a, l) },
 	}
 	if c.Tar {
 		o.Form = disclosure.Tar
 	}
-	return o
+	files := map[string][]byte{"verify.py": verify.Script}
+	o.Enclose = func(*disclosure.Contents) (map[string][]byte, error) { return files, nil }
+	err := encloseValidation(a, l, &o, files)
+	return o, err
 }
 
-// enclosures are what stands in a bundle beside what is proven: the verifier, and
-// how this program answered when it was asked what is known.
-func enclosures(a *app, l *lab.Lab) (map[string][]byte, error) {
-	files := map[string][]byte{"verify.py": verify.Script}
+// encloseValidation adds how this program answered in this lab when it was asked
+// what is known, if it was.
+func encloseValidation(a *app, l *lab.Lab, o *disclosure.Order, files map[string][]byte) error {
 	program, err := build.This()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	_, report, err := l.LastValidation(a.ctx, program.Executable)
+	v, report, err := l.LastValidation(a.ctx, program.Executable)
 	if errors.Is(err, lab.ErrNoReport) {
-		return files, nil
+		return nil
 	}
-	files["tool/validation.txt"] = report
-	return files, err
+	o.Show, files["tool/validation.txt"] = []uint64{v.Index}, report
+	return err
 }
 
 // items are the records that were named, or every alert of the case.

@@ -92,6 +92,7 @@ func (d *disclosing) addEvents(ctx context.Context, files bundle, signed []byte,
 	if err := d.addHeads(ctx, files, signed, entries, shown); err != nil {
 		return nil, err
 	}
+	shown.addShown(entries, d.Show)
 	shown.addKeys(entries, d.Officer.KeyID())
 	return shown.inOrder(), d.proveEvents(ctx, files, shown.inOrder())
 }

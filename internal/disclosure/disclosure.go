@@ -51,7 +51,7 @@ const (
 	Tar
 )
 
-// Order is what is to be handed to whom. All fields but the last two are needed.
+// Order is what is to be handed to whom. All fields but the last three are needed.
 type Order struct {
 	Case    string
 	To      string // whom: 1 to 1,000 bytes of printable text
@@ -65,6 +65,9 @@ type Order struct {
 	// a signed note; nil takes the log's own, which is enough where the policy
 	// names no witnesses.
 	Head func(context.Context) ([]byte, error)
+	// Show are indices of tool-validate events about no exhibit that the bundle
+	// shows too.
+	Show []uint64
 	// Enclose gives what else the bundle holds, by path: verify.py,
 	// tool/validation.txt and report/…; nil gives nothing.
 	Enclose func(*Contents) (map[string][]byte, error)

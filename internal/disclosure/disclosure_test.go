@@ -82,7 +82,7 @@ func (d *drawnLab) drawExhibit(rng *rand.Rand, label string) (chosen []disclosur
 		}
 		n := 1 + rng.IntN(40)
 		id := d.scan(label, number+1, n, func(int) bool { return rng.IntN(3) == 0 })
-		more := []tutela.Event{event(tutela.EventTransfer, label, tutela.Transfer{To: "vault"})}
+		more := []tutela.Event{event(tutela.EventTransfer, label, tutela.Transfer{To: "vault"}), event(tutela.EventToolValidate, label, tutela.ToolValidate{Exhibit: label})}
 		if rng.IntN(2) == 0 {
 			more = append(more, d.match(id, 2, n, func(int) bool { return rng.IntN(2) == 0 }))
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // readHistory reads the events of the agency log that a bundle about exhibits may
-// need: all of theirs, and those of keys.
+// need: all of theirs, and those of keys and of the program.
 func readHistory(ctx context.Context, l *lab.Lab, exhibits ...string) (entries []ledger.Entry, err error) {
 	log, err := l.ReadLog()
 	if err != nil {
@@ -22,16 +22,16 @@ func readHistory(ctx context.Context, l *lab.Lab, exhibits ...string) (entries [
 		if err != nil {
 			return nil, err
 		}
-		if e.Event.Exhibit == "" && aboutKeys(e.Event.Kind) || slices.Contains(exhibits, e.Event.Exhibit) {
+		if e.Event.Exhibit == "" && aboutLab(e.Event.Kind) || slices.Contains(exhibits, e.Event.Exhibit) {
 			entries = append(entries, e)
 		}
 	}
 	return entries, nil
 }
 
-func aboutKeys(kind tutela.EventKind) bool {
+func aboutLab(kind tutela.EventKind) bool {
 	switch kind {
-	case tutela.EventKeyEnrol, tutela.EventKeyWithdraw, tutela.EventKeyRotate, tutela.EventRecoveryKey:
+	case tutela.EventKeyEnrol, tutela.EventKeyWithdraw, tutela.EventKeyRotate, tutela.EventRecoveryKey, tutela.EventToolValidate:
 		return true
 	}
 	return false
@@ -63,6 +63,15 @@ type selection map[uint64]ledger.Entry
 func (s selection) add(entries ...ledger.Entry) {
 	for _, e := range entries {
 		s[e.Index] = e
+	}
+}
+
+// addShown adds the tool-validate events that the order names.
+func (s selection) addShown(entries []ledger.Entry, indices []uint64) {
+	for _, e := range entries {
+		if e.Event.Kind == tutela.EventToolValidate && slices.Contains(indices, e.Index) {
+			s.add(e)
+		}
 	}
 }
 
