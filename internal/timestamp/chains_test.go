@@ -1,12 +1,14 @@
 package timestamp
 
 import (
+	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // issueBy has a key certify tsa.key with extensions of a section, into a file named
@@ -131,5 +133,38 @@ func TestCertificateForOtherThings(t *testing.T) {
 	}
 	if _, err := Verify(a.cms("ext.pem", content), message, a.roots()); err != nil {
 		t.Errorf("as it must be: %v", err)
+	}
+}
+
+// Stamps that public authorities gave years ago hold, though their certificates have
+// expired: under the certificates that they bring along, not under one another's.
+func TestStampsOfPublicAuthorities(t *testing.T) {
+	rootsOf := map[string]*x509.CertPool{}
+	responses := map[string][]byte{}
+	for name, want := range map[string]string{"digicert-2018.tsr": "2018-05-09T18:48:18Z", "symantec-2018.tsr": "2018-05-09T18:25:22Z"} {
+		raw, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := Bare(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Inspect(response)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots := x509.NewCertPool()
+		for _, issuer := range c.Certificates[1:] {
+			roots.AddCert(issuer)
+		}
+		s, err := Verify(response, []byte("hello\n"), roots)
+		if err != nil || s.Time.Format(time.RFC3339) != want {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		rootsOf[name], responses[name] = roots, response
+	}
+	if _, err := Verify(responses["digicert-2018.tsr"], []byte("hello\n"), rootsOf["symantec-2018.tsr"]); !errors.Is(err, ErrStamp) {
+		t.Errorf("under another authority's certificate: %v", err)
 	}
 }
