@@ -10,6 +10,7 @@ import (
 
 type labCommand struct {
 	Check    labCheck    `cmd:"" help:"Hold the catalogue against one made anew from the ledgers."`
+	Admit    labAdmit    `cmd:"" help:"Take over scans that were sealed in another lab, such as one in the field."`
 	Rebuild  labRebuild  `cmd:"" help:"Make the catalogue anew from the ledgers."`
 	Validate labValidate `cmd:"" help:"Ask this program what is known, and record the answers."`
 	Policy   labPolicy   `cmd:"" help:"Show or change what the lab demands of itself: signatures, witnesses, time-stamps."`

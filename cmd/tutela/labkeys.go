@@ -28,6 +28,13 @@ func (a *app) unlock(dir string) (*[32]byte, error) {
 	if a.opens != nil {
 		return a.opens, nil
 	}
+	key, err := a.unwrap(dir, passphrase(passphraseFile, "Passphrase of the lab's keys:"))
+	a.opens = key
+	return key, err
+}
+
+// unwrap decrypts what the keys of a lab are encrypted under; nil if they are not.
+func (a *app) unwrap(dir string, ask func() ([]byte, error)) (*[32]byte, error) {
 	wrapped, err := lab.Wrapped(dir)
 	if wrapped == nil || err != nil {
 		return nil, err
@@ -38,7 +45,7 @@ func (a *app) unlock(dir string) (*[32]byte, error) {
 			return nil, err
 		}
 	}
-	secret, err := actor.Unwrap(wrapped, s, passphrase(passphraseFile, "Passphrase of the lab's keys:"))
+	secret, err := actor.Unwrap(wrapped, s, ask)
 	if err != nil {
 		return nil, fmt.Errorf("open the lab's keys: %w", err)
 	}
@@ -46,8 +53,7 @@ func (a *app) unlock(dir string) (*[32]byte, error) {
 		return nil, fmt.Errorf("open the lab's keys: lab.age holds %d bytes, not 32", len(secret))
 	}
 	key := [32]byte(secret)
-	a.opens = &key
-	return a.opens, nil
+	return &key, nil
 }
 
 type labEncryptKeys struct {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"tutela"
@@ -83,6 +84,8 @@ func (p *projection) apply() error {
 		return p.seal()
 	case tutela.EventMatchRun:
 		return p.matchRun()
+	case tutela.EventAdmit:
+		return p.admit()
 	case tutela.EventErase:
 		return p.erase()
 	case tutela.EventSetImport:
@@ -300,6 +303,55 @@ func (p *projection) matchRun() error {
 	}
 	s.Run, s.Matched = &run, p.ev.Time
 	return p.nouns.PutScan(s)
+}
+
+// admit makes a scan of another lab one of this lab, sealed and matched.
+func (p *projection) admit() error {
+	var a tutela.Admit
+	if err := p.decode(&a); err != nil {
+		return err
+	}
+	if err := p.names("exhibit", a.Exhibit, p.ev.Exhibit); err != nil {
+		return err
+	}
+	x, err := p.nouns.Exhibit(a.Exhibit)
+	if err != nil {
+		return wanting(err, "exhibit", a.Exhibit)
+	}
+	newest, err := p.nouns.Scan(ScanID{Exhibit: a.Exhibit})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	id := ScanID{a.Exhibit, a.Number}
+	if err := rises(id.String(), a.Number, newest.Number); err != nil {
+		return err
+	}
+	if err := fits(a); err != nil {
+		return err
+	}
+	return p.nouns.PutScan(Scan{
+		ScanID: id, Case: x.Case, Authority: a.Authority, Started: a.Started.UTC(), Start: a.Start,
+		Sealed: a.Sealed.UTC(), Seal: &a.Seal, LogIndex: p.index,
+		Matched: a.Matched.UTC(), Run: &a.Runs[len(a.Runs)-1], Erased: uint64(len(a.Erased.Leaves)),
+	})
+}
+
+// fits demands that all parts of an admitted scan are about one scan.
+func fits(a tutela.Admit) error {
+	if len(a.Runs) == 0 {
+		return fmt.Errorf("%w: a scan that was not matched is admitted", ErrDetail)
+	}
+	same := a.Start.Exhibit == a.Exhibit && a.Start.Number == a.Number && a.Seal.Exhibit == a.Exhibit && a.Seal.Number == a.Number
+	for i, run := range a.Runs {
+		same = same && run.Exhibit == a.Exhibit && run.Number == a.Number && run.Run > 0 && (i == 0 || run.Run > a.Runs[i-1].Run)
+	}
+	for _, t := range []time.Time{a.Started, a.Sealed, a.Matched} {
+		same = same && t.Year() >= 0 && t.Year() <= 9999
+	}
+	if !same {
+		return fmt.Errorf("%w: the parts of an admitted scan are of different ones", ErrDetail)
+	}
+	return nil
 }
 
 func (p *projection) erase() error {

@@ -277,6 +277,9 @@ func (l *Lab) recover(ctx context.Context) (err error) {
 	if err := l.resumeErasures(ctx); err != nil {
 		return err
 	}
+	if err := l.resumeAdmissions(ctx); err != nil {
+		return err
+	}
 	_, err = l.refill(ctx, l.Catalog)
 	return err
 }

@@ -93,13 +93,17 @@ func (id treeID) fact() string {
 	return tutela.FactMatches
 }
 
+func newTold() told {
+	return told{cases: map[string]string{}, seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}, erased: map[treeID][]uint64{}, facts: map[treeID][]tutela.Fact{}}
+}
+
 func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told, error) {
 	sizes, err := l.Heads().Sizes()
 	if err != nil {
 		v.problem("%v", err)
 	}
 	heads, signed := newVouching(sizes), newSignings()
-	t := told{cases: map[string]string{}, seals: map[catalog.ScanID]tutela.Seal{}, runs: map[catalog.ScanID][]tutela.MatchRun{}, erased: map[treeID][]uint64{}, facts: map[treeID][]tutela.Fact{}}
+	t := newTold()
 	for entry, err := range log.Events(ctx, 0) {
 		if ctx.Err() != nil {
 			return t, context.Cause(ctx)
@@ -151,6 +155,12 @@ func (t *told) take(ev tutela.Event) error {
 		}
 		tree := treeID{catalog.ScanID{Exhibit: r.Exhibit, Number: r.Number}, r.Run}
 		t.takeFacts(tree, tree.fact(), ev.Facts)
+	case tutela.EventAdmit:
+		var a tutela.Admit
+		if err := tutela.DecodeDetail(ev.Detail, &a); err != nil {
+			return err
+		}
+		return t.takeAdmitted(a, ev.Facts)
 	case tutela.EventErase:
 		var e tutela.Erase
 		if err := tutela.DecodeDetail(ev.Detail, &e); err != nil {
@@ -159,6 +169,20 @@ func (t *told) take(ev tutela.Event) error {
 		t.takeErased(e)
 	}
 	return nil
+}
+
+// takeAdmitted keeps what an admit event says of a scan: all that start, seal and
+// match runs say of others.
+func (t *told) takeAdmitted(a tutela.Admit, facts []tutela.Fact) error {
+	id := catalog.ScanID{Exhibit: a.Exhibit, Number: a.Number}
+	t.starts = append(t.starts, id)
+	t.seals[id], t.runs[id] = a.Seal, a.Runs
+	t.takeErased(tutela.Erase{Exhibit: a.Exhibit, Scans: []tutela.ErasedScan{a.Erased}})
+	t.takeFacts(treeID{ScanID: id}, tutela.FactRecords, facts)
+	if len(a.Runs) > 0 {
+		t.takeFacts(treeID{id, a.Runs[len(a.Runs)-1].Run}, tutela.FactMatches, facts)
+	}
+	return verifyAdmit(&a)
 }
 
 // takeFacts keeps what an event says of a tree under a fact's name and under that
@@ -390,14 +414,26 @@ func (l *Lab) proveSeal(ctx context.Context, p *Proof) (event *tutela.Event, err
 	if p.Seal, p.Head, event, err = l.proveEvent(ctx, p.Scan.LogIndex, p.LogKeys); err != nil {
 		return nil, err
 	}
-	var seal tutela.Seal
-	if err := tutela.DecodeDetail(event.Detail, &seal); err != nil {
+	seal, err := sealIn(event)
+	if err != nil {
 		return nil, err
 	}
 	if seal.Root != tutela.SHA256(p.Root) || seal.Records != p.Size {
 		return nil, fmt.Errorf("%w: entry %d of the agency log does not name this root", ErrIntegrity, p.Scan.LogIndex)
 	}
 	return event, nil
+}
+
+// sealIn is what an event that makes a scan one of this lab says of it.
+func sealIn(event *tutela.Event) (tutela.Seal, error) {
+	if event.Kind == tutela.EventAdmit {
+		var a tutela.Admit
+		err := tutela.DecodeDetail(event.Detail, &a)
+		return a.Seal, err
+	}
+	var seal tutela.Seal
+	err := tutela.DecodeDetail(event.Detail, &seal)
+	return seal, err
 }
 
 // proveEvent makes the proof of an entry of the log and checks it.

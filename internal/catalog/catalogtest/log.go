@@ -60,6 +60,17 @@ func testNouns(l *lab) {
 	equal(l, "exhibit", get(l.Exhibit(l.Context(), "7-B")), tutela.Exhibit{Label: "7-B", Case: "2026-1", Kind: "drive", Holder: "B", Added: noon.Add(4 * time.Hour)})
 	testScanNoun(l)
 	testSetNoun(l)
+	testAdmittedNoun(l)
+}
+
+func testAdmittedNoun(l *lab) {
+	a := admission("7-B", 5)
+	at := uint64(len(l.log))
+	l.happen(tutela.EventAdmit, a)
+	equal(l, "admitted scan", get(l.Scan(l.Context(), catalog.ScanID{Exhibit: "7-B", Number: 5})), catalog.Scan{
+		ScanID: catalog.ScanID{Exhibit: "7-B", Number: 5}, Case: "2026-1", Authority: "W", Started: a.Started, Start: a.Start,
+		Sealed: a.Sealed, Seal: &a.Seal, LogIndex: at, Matched: a.Matched, Run: &a.Runs[1], Erased: 1,
+	})
 }
 
 func testScanNoun(l *lab) {
@@ -176,11 +187,35 @@ var misfits = []misfit{
 	{"seal twice", tutela.EventSeal, tutela.Seal{Exhibit: "X", Number: 1}, catalog.ErrExists},
 	{"run that was", tutela.EventMatchRun, tutela.MatchRun{Exhibit: "X", Number: 1, Run: 1}, catalog.ErrExists},
 	{"run of no scan", tutela.EventMatchRun, tutela.MatchRun{Exhibit: "X", Number: 7, Run: 1}, catalog.ErrNotFound},
+	{"admit to no exhibit", tutela.EventAdmit, admission("Y", 1), catalog.ErrNotFound},
+	{"admit a scan that was", tutela.EventAdmit, admission("X", 1), catalog.ErrExists},
+	{"admit without a run", tutela.EventAdmit, unmatched(admission("X", 2)), catalog.ErrDetail},
+	{"admit parts of two scans", tutela.EventAdmit, mixed(admission("X", 2)), catalog.ErrDetail},
 	{"erase of no scan", tutela.EventErase, tutela.Erase{Exhibit: "X", Scans: []tutela.ErasedScan{{Number: 1}, {Number: 7}}}, catalog.ErrNotFound},
 	{"erase of one scan twice", tutela.EventErase, tutela.Erase{Exhibit: "X", Scans: []tutela.ErasedScan{{Number: 1}, {Number: 1}}}, catalog.ErrDetail},
 	{"set twice", tutela.EventSetImport, tutela.SetImport{Set: tutela.SetVersion{Name: "s", Version: 1}}, catalog.ErrExists},
 	{"set without name", tutela.EventSetImport, tutela.SetImport{Set: tutela.SetVersion{Version: 1}}, catalog.ErrDetail},
 	{"remove no set", tutela.EventSetRemove, tutela.SetRemove{Name: "t"}, catalog.ErrNotFound},
+}
+
+func admission(exhibit string, number int) tutela.Admit {
+	return tutela.Admit{
+		Exhibit: exhibit, Number: number, Origin: "field", Actor: "A", Authority: "W", Started: noon, Sealed: noon.Add(time.Hour), Matched: noon.Add(2 * time.Hour),
+		Start:  tutela.ScanStart{Exhibit: exhibit, Number: number, Profile: "full"},
+		Seal:   tutela.Seal{Exhibit: exhibit, Number: number, Records: 3},
+		Runs:   []tutela.MatchRun{{Exhibit: exhibit, Number: number, Run: 1}, {Exhibit: exhibit, Number: number, Run: 3}},
+		Erased: tutela.ErasedScan{Number: number, Leaves: []uint64{2}},
+	}
+}
+
+func unmatched(a tutela.Admit) tutela.Admit {
+	a.Runs = nil
+	return a
+}
+
+func mixed(a tutela.Admit) tutela.Admit {
+	a.Seal.Number++
+	return a
 }
 
 func (l *lab) fillForMisfits() {
