@@ -172,18 +172,36 @@ func (o *Opened) openMatches(ctx context.Context, l *lab.Lab, entries []ledger.E
 // run 0 if there is none.
 func newestRun(entries []ledger.Entry, id catalog.ScanID) (at uint64, run int, err error) {
 	for _, e := range entries {
-		if e.Event.Kind != tutela.EventMatchRun || e.Event.Exhibit != id.Exhibit {
+		if e.Event.Exhibit != id.Exhibit {
 			continue
 		}
-		var told tutela.MatchRun
-		if err := tutela.DecodeDetail(e.Event.Detail, &told); err != nil {
+		runs, err := runsIn(&e.Event)
+		if err != nil {
 			return 0, 0, fmt.Errorf("event %d: %w", e.Index, err)
 		}
-		if told.Number == id.Number && told.Run > run {
-			at, run = e.Index, told.Run
+		for _, told := range runs {
+			if told.Number == id.Number && told.Run > run {
+				at, run = e.Index, told.Run
+			}
 		}
 	}
 	return at, run, nil
+}
+
+// runsIn are the match runs that an event tells of: its own, or those of a scan
+// that was admitted.
+func runsIn(ev *tutela.Event) ([]tutela.MatchRun, error) {
+	switch ev.Kind {
+	case tutela.EventMatchRun:
+		var told tutela.MatchRun
+		err := tutela.DecodeDetail(ev.Detail, &told)
+		return []tutela.MatchRun{told}, err
+	case tutela.EventAdmit:
+		var told tutela.Admit
+		err := tutela.DecodeDetail(ev.Detail, &told)
+		return told.Runs, err
+	}
+	return nil, nil
 }
 
 // matchesAbout notes the matches about the leaves with the records, and returns
