@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -38,11 +42,10 @@ type mutant struct {
 // judge says whether a bundle holds, and if not, why.
 type judge func(mutant) (ok bool, why string)
 
-// scriptJudge is verify.py in one process, fed through a pipe. It remembers what
-// the signature functions said to the same arguments: there are few of them.
-func scriptJudge(t *testing.T) judge {
-	t.Helper()
-	cmd := exec.Command("python3", "-B", "-c", `
+// scriptProgram answers one line for each bundle that comes through a pipe. It
+// remembers what the signature functions said to the same arguments: there are few
+// of them.
+const scriptProgram = `
 import functools, sys, verify
 verify.ed25519 = functools.lru_cache(4096)(verify.ed25519)
 verify.mldsa44 = functools.lru_cache(4096)(verify.mldsa44)
@@ -63,30 +66,66 @@ while kind := read(1):
         verify.check(files, policies)
         print("ok", flush=True)
     except Exception as why: print("no", repr(why)[:200], flush=True)
-`, t.TempDir()+"/bundle.tar")
-	in, err := cmd.StdinPipe()
+`
+
+// scriptProcess is verify.py in one process, for all tests.
+type scriptProcess struct {
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	answers *bufio.Reader
+	dir     string
+}
+
+var theScript *scriptProcess // started by the first test that asks it; tests do not run beside one another
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if err := theScript.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "verify.py:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func startScript() (p *scriptProcess, err error) {
+	p = new(scriptProcess)
+	if p.dir, err = os.MkdirTemp("", "tutela-verify"); err != nil {
+		return nil, err
+	}
+	p.cmd = exec.Command("python3", "-B", "-c", scriptProgram, filepath.Join(p.dir, "bundle.tar"))
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	p.answers = bufio.NewReader(out)
+	return p, p.cmd.Start()
+}
+
+func (p *scriptProcess) stop() error {
+	if p == nil {
+		return nil
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("python3: %v", err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("verify.py: %v", err)
+	return errors.Join(p.in.Close(), p.cmd.Wait(), os.RemoveAll(p.dir))
+}
+
+// scriptJudge is verify.py.
+func scriptJudge(t *testing.T) judge {
+	t.Helper()
+	if theScript == nil {
+		var err error
+		if theScript, err = startScript(); err != nil {
+			t.Fatalf("python3: %v", err)
 		}
-	})
-	answers := bufio.NewReader(out)
+	}
 	return func(m mutant) (bool, string) {
-		if _, err := in.Write(frame(m)); err != nil {
+		if _, err := theScript.in.Write(frame(m)); err != nil {
 			t.Fatalf("verify.py, at %s: %v", m.name, err)
 		}
-		line, err := answers.ReadString('\n')
+		line, err := theScript.answers.ReadString('\n')
 		if err != nil {
 			t.Fatalf("verify.py, at %s: %v", m.name, err)
 		}

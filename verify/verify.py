@@ -142,31 +142,28 @@ def signers(text, block, keys, strangers):
     return set(found)
 def policy(text, strict):
     """C2SP tlog-policy: keys of the log, keys of witnesses, and a function that tells a quorum of keys."""
-    words = [re.split(rb"[\t ]+", line.strip(b"\t ")) for line in text.split(b"\n")]
-    words = [w for w in words if w[0] and not w[0].startswith(b"#")]
-    order, logs, witnesses, quorum = [b"log", b"witness", b"group", b"quorum"], [], [], []
-    members, grouped = {}, []  # name: whether it is among those who signed; names that are members
-    for word, *w in words:
-        need(len(w) == 1 or not strict or word == b"group" or (word, len(w)) == (b"witness", 2), "an address")
+    form = rb"(log \S+\n)+(witness \S+ \S+\n)*(group \S+ \d+( \S+)+\n)*quorum \S+\n" if strict \
+        else rb"[\t\n -~\x80-\xff]*\n"
+    need(re.fullmatch(form, text), "a policy that is not in its form")
+    logs, witnesses, quorum, grouped, members = [], [], [], [b"none"], {b"none": lambda who: True}
+    for word, *w in (re.split(rb"[\t ]+", line.strip(b"\t ")) for line in text.split(b"\n")):
+        if word == b"" or word.startswith(b"#"): continue
         if word == b"log" and len(w) in (1, 2): logs.append(vkey(w[0], 1, 6))
-        elif word == b"quorum" and len(w) == 1:
-            quorum.append(members[w[0]] if w != [b"none"] else lambda who: True)
-        elif len(w) > 1 and w[0] not in members and w[0] != b"none" and word == b"witness" and len(w) < 4:
+        elif word == b"quorum" and len(w) == 1: quorum.append(members[w[0]])
+        elif word == b"witness" and len(w) in (2, 3) and w[0] not in members:
             name, kind, key = vkey(w[1], *(1, 6) if strict else (1, 4, 6))
             witnesses.append((name, 6 if kind == 6 else 4, key))
             members[w[0]] = lambda who, key=witnesses[-1]: key in who
         else:
-            need(word == b"group" and w[0] not in members and w[0] != b"none", f"a bad line: {word!r}")
-            some = {} if strict else {b"any": b"1", b"all": b"%d" % len(w[2:])}
-            k, of = number(some.get(w[1], w[1])), [members[name] for name in w[2:]]
-            grouped += w[2:]
+            need(word == b"group" and len(w) > 2 and w[0] not in members, f"a bad line: {word!r}")
+            of, grouped = [members[name] for name in w[2:]], grouped + w[2:]
+            k = number({b"any": b"1", b"all": b"%d" % len(of)}.get(w[1], w[1]))
             need(1 <= k <= len(of) and len(set(grouped)) == len(grouped), "a member twice, or too few")
             members[w[0]] = lambda who, k=k, of=of: sum(member(who) for member in of) >= k
-    keys, one_form = logs + witnesses, sorted(words, key=lambda w: order.index(w[0]))
-    need(re.fullmatch(rb"[\t\n -~\x80-\xff]*\n", text) and logs and len(quorum) == 1, "no log or quorum")
+    keys = logs + witnesses
+    need(logs and len(quorum) == 1, "no log, or no quorum")
     need(len({k[2] for k in keys}) == len({(k[0], ident(k)) for k in keys}) == len(keys), "a key twice")
-    need(not strict or len({k[0] for k in logs}) == 1 and all(map(is_name, members)) and
-         text == b"".join(b" ".join(w) + b"\n" for w in one_form), "a policy that is not in its one form")
+    need(not strict or len({k[0] for k in logs}) == 1 and all(map(is_name, members)), "two logs, a bad name")
     return logs, witnesses, quorum[0]
 # Bodies, ledger-format.md
 class Body:
@@ -214,44 +211,48 @@ def record(body):  # its size and SHA-256, if it has digests; read no further
     need(digests != bytes(68), "digests that are none")
     return size, digests and digests[36:]
 # The bundle, bundle-format.md
-PATHS = (r"BUNDLE(\.sig)?|README\.txt|verify\.py|policy|checkpoint|events/(#\.entry|proof)"
-         r"|trees/#-(records|matches)/(#\.open|proof|proof-sha512)|prev/#\.(checkpoint|proof)"
-         r"|content/#-records/#|time/#-#\.(tsr|ots)"
-         r"|tool/(validation|build)\.txt|report/(?!\.\.?$)[a-z0-9.-]+|gossip/[a-z0-9-]+\.checkpoint"
-         ).replace("#", "(0|[1-9][0-9]*)").encode()
+PLACES = {kind: form.replace("#", "(0|[1-9][0-9]*)").replace("@", "(records|matches)").encode()
+          for kind, form in {  # the files that a bundle may have
+    "event": r"events/#\.entry", "leaf": r"trees/#-@/#\.open", "proof": r"trees/#-@/proof",
+    "proof512": r"trees/#-@/proof-sha512", "content": "content/#-(records)/#", "head": r"prev/#\.checkpoint",
+    "growth": r"prev/#\.proof", "stamp": r"time/#-#\.(tsr|ots)", "list": r"BUNDLE(?:\.sig)?",
+    "one": "policy|checkpoint|events/proof", "tool": r"tool/(?:validation|build)\.txt",
+    "people": r"README\.txt|verify\.py|report/(?!\.\.?$)[a-z0-9.-]+|gossip/[a-z0-9-]+\.checkpoint"}.items()}
+def sort_out(files):
+    """{kind of file: {the numbers and names in its path: the file}}, sorted by those."""
+    found = {kind: {} for kind in PLACES}
+    for path, data in files.items():
+        hits = [(kind, m) for kind, form in PLACES.items() if (m := re.fullmatch(form, path))]
+        need(hits and len(path) <= 100, f"a file that has no place here: {path!r}")
+        (kind, match), most = hits[0], 64 << 20 if path.startswith(b"BUNDLE") else (16 << 20) + 32
+        need(kind == "content" or len(data) <= most, f"a file that is too large: {path!r}")
+        found[kind][tuple(number(g) if g.isdigit() else g for g in match.groups())] = data
+    return {kind: dict(sorted(there.items())) for kind, there in found.items()}
 TREES = {b"records": b"seal interim match-run renew admit", b"matches": b"match-run renew admit"}
 FACTS = {name: kinds.split() for name, kinds in {  # which events may have them
     **TREES, **{name + b"-sha512": kinds for name, kinds in TREES.items()}, b"recovery-key": b"recovery-key",
-    b"opened": b"disclose", b"to": b"disclose", b"purpose": b"disclose", b"actor": b"key-enrol key-withdraw",
-    b"actor-key": b"key-enrol key-withdraw", b"log-key": b"key-rotate", b"retired-log-key": b"key-rotate"
-    }.items()}
-OFFICE = (b"key-enrol key-withdraw key-rotate recovery-key policy-change tool-validate "
-          b"clock-check").split()  # events of no exhibit
+    **dict.fromkeys([b"opened", b"to", b"purpose"], b"disclose"),
+    **dict.fromkeys([b"actor", b"actor-key"], b"key-enrol key-withdraw"),
+    **dict.fromkeys([b"log-key", b"retired-log-key"], b"key-rotate")}.items()}
+OFFICE = b"key-enrol key-withdraw key-rotate recovery-key policy-change tool-validate clock-check".split()
 def check_facts(e):
-    names, once = {name: n for name, n, _ in e.facts}, {x if FACTS.get(x[0]) == [b"key-rotate"] else x[0]
-                                                        for x in e.facts}
+    names = {name: n for name, n, _ in e.facts}
+    once = {fact if FACTS.get(fact[0]) == [b"key-rotate"] else fact[0] for fact in e.facts}
     need(len(once) == len(e.facts), "a fact that stands twice")
     for name, n, value in e.facts:
         if name not in FACTS: continue
         need(e.kind in FACTS[name], f"a fact {name!r} of an event {e.kind!r}")
         if name.endswith(b"-key"): vkey(value, *(1, 6) if name.endswith(b"log-key") else (1,))
         if name in (b"to", b"purpose"): need(is_value(value), f"bad {name!r}")
-        if name.endswith(b"-sha512"): need((names.get(name[:-7]), 64) == (n, len(value)), "a second root alone")
+        if name.endswith(b"-sha512"):
+            need((names.get(name[:-7]), 64) == (n, len(value)), "a second root that is alone, or short")
         elif name in TREES or name == b"opened": need(len(value) == 32, "a root of another length")
         else: need(n == 0, "a text with a number")
     for name, kinds in FACTS.items():
         need(name[:7] in TREES or e.kind not in kinds or name in names, f"{e.kind!r} without {name!r}")
 def check(files, policies=()):
-    """Raises an error unless the bundle holds. files: {path in bytes: bytes, or a Stretch}."""
-    def find(form):  # {the numbers and names in the path: the file}
-        found = [(re.fullmatch(form.replace(b"#", b"([0-9]+)"), path), path) for path in files]
-        parts = [(tuple(number(g) if g.isdigit() else g for g in m.groups()), path) for m, path in found if m]
-        return {part: files[path] for part, path in sorted(parts)}
-    for path, data in files.items():
-        most = 64 << 20 if path in (b"BUNDLE", b"BUNDLE.sig") else (16 << 20) + 32
-        need(re.fullmatch(PATHS, path) and len(path) <= 100, f"a file that has no place here: {path!r}")
-        need(len(data) <= most or path.startswith(b"content/"), f"a file that is too large: {path!r}")
-    head = check_list(files)
+    """Raises an error unless the bundle holds. files: {path: bytes; of content its summary is enough}."""
+    found, head = sort_out(files), check_list(files)
     (text, block), (logs, witnesses, quorum) = note(files[b"checkpoint"]), policy(files[b"policy"], True)
     (origin, size, root), by = checkpoint(text), signers(text, block, logs + witnesses, False)
     need(origin == logs[0][0] and by >= set(logs), "a key of the log has not signed its head")
@@ -261,51 +262,54 @@ def check(files, policies=()):
         other = [k for k in other if k[0] == origin]
         by = signers(text, block, other + others, True)
         need(other and by >= set(other) and quorum(by), "the policy that was given does not hold")
-    entries = {n: data for (n,), data in find(rb"events/#\.entry").items()}
-    leaves = {n: b"tutela-entry@v1\n" + sha256(b"\0" + data) for n, data in entries.items()}
+    leaves = {n: b"tutela-entry@v1\n" + sha256(b"\0" + data) for (n,), data in found["event"].items()}
     need(merkle(size, leaves, files[b"events/proof"]) == root, "events that do not stand in the log")
-    events = {n: Event(data[32:]) for n, data in entries.items()}
+    events = {n: Event(data[32:]) for (n,), data in found["event"].items()}
     last, keys = check_chains(events, head)
     officer = signers(files[b"BUNDLE"], files[b"BUNDLE.sig"], keys.get(head[b"officer"], []), False)
     need(len(officer) == files[b"BUNDLE.sig"].count(b"\n") == 1, "a list that the officer has not signed")
-    opened, everything = {exhibit: [] for exhibit in last}, []
-    for n, name in sorted({key[:2] for key in find(rb"trees/#-(records|matches)/.*")}):
-        folder, e = b"trees/%d-%s/" % (n, name), events[n]
-        leaves = {i: data for (i,), data in find(folder + rb"#\.open").items()}
-        for fact, proof, sha in (name, b"proof", "sha256"), (name + b"-sha512", b"proof-sha512", "sha512"):
-            roots = [(m, value) for x, m, value in e.facts if x == fact]
-            need(sha == "sha512" or roots, f"no root of {folder!r}")
-            need(bool(roots) == (folder + proof in files), "a proof that is missing, or has no root")
-            for size_, root_ in roots:
-                need(merkle(size_, leaves, files[folder + proof], sha) == root_, f"a false leaf: {folder!r}")
-        for i, data in leaves.items():
-            content = files.get(b"content/%d-%s/%d" % (n, name, i))
-            if name == b"matches": need(data[32:33] == b"M", "a leaf that is no match")
-            elif (told := record(data[32:])) and content is not None:
-                need(told == (len(content), digest(content)), "content that is not the record's")
-            opened[e.exhibit].append(sha256(b"\0" + data))
-    for n, i in find(b"content/#-records/#"):
-        need(b"trees/%d-records/%d.open" % (n, i) in files, "content of no record")
-    for exhibit, n in last.items():
-        count, total = len(opened[exhibit]), sha256(b"".join(opened[exhibit]))
-        need((b"opened", count, total) in events[n].facts, "other leaves than the log says were opened")
-        need(events[n].all(b"to") == [head[b"to"]], "disclosed to somebody else, says the log")
-        need(events[n].all(b"purpose") == [head[b"purpose"]], "disclosed for something else, says the log")
-    need(number(head[b"opened"]) == sum(map(len, opened.values())), "another number of opened leaves")
+    check_trees(found, events)
+    check_opened(found, events, last, head)
     heads = {size}
-    for (n,), data in find(rb"prev/#\.checkpoint").items():
+    for (n,), data in found["head"].items():
         text, block = note(data)
         rotations = [e for m, e in events.items() if e.kind == b"key-rotate" and m >= n - 1]
         then = [vkey(k, 1, 6) for k in rotations[0].all(b"retired-log-key")] if rotations else logs
         need({k[0] for k in then} == {origin}, "keys of another log")
         need(signers(text, block, then, True) == set(then), "a key of the log has not signed an earlier head")
         need(checkpoint(text)[:2] == (origin, n), "an earlier head of another log or size")
-        proof = files[b"prev/%d.proof" % n]
-        need(consistent(n, checkpoint(text)[2], size, root, proof), "a log that was rewritten")
+        need(consistent(n, checkpoint(text)[2], size, root, found["growth"][n,]), "a log that was rewritten")
         heads.add(n)
-    for (n,) in find(rb"prev/#\.proof"): need(n in heads - {size}, "a proof without a head")
-    for n, _, _ in find(rb"time/#-#\.(tsr|ots)"): need(n in heads, "a time-stamp without a head")
-    return head, size, root, logs, witnessed, sorted(last), len(find(rb"time/#-#\.(tsr|ots)"))
+    for (n,) in found["growth"]: need(n in heads - {size}, "a proof without a head")
+    for n, _, _ in found["stamp"]: need(n in heads, "a time-stamp without a head")
+    return head, size, root, logs, witnessed, sorted(last), len(found["stamp"])
+def check_trees(found, events):
+    trees = {}
+    for (n, name, i), data in found["leaf"].items(): trees.setdefault((n, name), {})[i] = data
+    need(trees.keys() >= found["proof"].keys() | found["proof512"].keys(), "a proof of no leaves")
+    for (n, name), leaves in trees.items():
+        roots = {fact: (m, value) for fact, m, value in events[n].facts}
+        for fact, proofs, sha in (name, "proof", "sha256"), (name + b"-sha512", "proof512", "sha512"):
+            proof = found[proofs].get((n, name))
+            need((fact in roots) == (proof is not None), f"a proof or a root is missing: event {n}")
+            if proof is not None:
+                size, root = roots[fact]
+                need(merkle(size, leaves, proof, sha) == root, f"false leaves of event {n}")
+        need(name in roots, f"event {n} names no such tree")
+        for i, data in leaves.items():
+            if name == b"matches": need(data[32:33] == b"M", "a leaf that is no match")
+            else:
+                told, content = record(data[32:]), found["content"].get((n, name, i))
+                need(content is None or told == summary(content), "content that is not the record's")
+    need(found["leaf"].keys() >= found["content"].keys(), "content of no record")
+def check_opened(found, events, last, head):
+    for exhibit, n in last.items():
+        opened = [data for (m, *_), data in found["leaf"].items() if events[m].exhibit == exhibit]
+        said = b"opened", len(opened), sha256(b"".join(sha256(b"\0" + data) for data in opened))
+        need(said in events[n].facts, "other leaves than the log says were opened")
+        need(events[n].all(b"to") == [head[b"to"]], "disclosed to somebody else, says the log")
+        need(events[n].all(b"purpose") == [head[b"purpose"]], "disclosed for something else, says the log")
+    need(number(head[b"opened"]) == len(found["leaf"]), "another number of opened leaves")
 def check_list(files):
     lines, head, listed = files[b"BUNDLE"].split(b"\n"), {}, []
     need(lines[0] == b"tutela-bundle@v1" and lines.pop() == b"", "not a bundle of version 1")
@@ -316,8 +320,8 @@ def check_list(files):
     datetime.datetime(*map(int, issued.groups()))
     for line in lines[7:]:
         sha, size, path = re.fullmatch(rb"([0-9a-f]{64}) ([0-9]+) ([^ ]+)", line).groups()
-        need(path in files and number(size) == len(files[path]), f"missing, or of another size: {path!r}")
-        need(digest(files[path]).hex().encode() == sha, f"a file that was changed: {path!r}")
+        told = number(size), bytes.fromhex(sha.decode())
+        need(path in files and told == summary(files[path]), f"missing, or changed: {path!r}")
         listed.append(path)
     need(listed == sorted(set(files) - {b"BUNDLE", b"BUNDLE.sig"}), "a list of other files")
     need(len(files) <= 10**6, "too many files")
@@ -346,21 +350,15 @@ def check_chains(events, head):
 def note(data):
     text, block = data.rsplit(b"\n\n", 1)
     return text + b"\n", block
-def digest(data):
-    h = hashlib.sha256()
-    for piece in [data] if isinstance(data, bytes) else data.pieces(): h.update(piece)
-    return h.digest()
 # Folder and tar
-class Stretch:  # of a file; content may be larger than memory
-    def __init__(self, path, at, size): self.path, self.at, self.size = path, at, size
-    def __len__(self): return self.size
-    def pieces(self):
-        with open(self.path, "rb") as f:
-            f.seek(self.at)
-            for at in range(0, self.size, 1 << 20): yield f.read(min(1 << 20, self.size - at))
-def keep(name, path, at, size):
-    stretch = Stretch(path, at, size)
-    return stretch if name.startswith(b"content/") or size > 64 << 20 else b"".join(stretch.pieces())
+def summary(data): return data if isinstance(data, tuple) else (len(data), sha256(data))
+def take(f, path, size):  # content may be larger than memory: its summary is enough
+    if not path.startswith(b"content/"): return f.read(min(size, 65 << 20))
+    h, left = hashlib.sha256(), size
+    while piece := f.read(min(left, 1 << 20)):
+        h.update(piece)
+        left -= len(piece)
+    return size - left, h.digest()
 def from_folder(root):
     def fail(error): raise error
     files = {}
@@ -369,7 +367,8 @@ def from_folder(root):
         for path in (os.path.join(at, name) for name in names + folders):
             info, inside = os.lstat(path), os.path.relpath(path, root).replace(os.fsencode(os.sep), b"/")
             need(stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode), f"a link or a device: {inside!r}")
-            if stat.S_ISREG(info.st_mode): files[inside] = keep(inside, path, 0, info.st_size)
+            if stat.S_ISREG(info.st_mode):
+                with open(path, "rb") as f: files[inside] = take(f, inside, info.st_size)
     return files
 def from_tar(path):
     files, last = {}, b""
@@ -380,8 +379,8 @@ def from_tar(path):
             after = b"0" + bytes(100) + b"ustar\x0000" + bytes(64) + 2 * b"0000000\0" + bytes(167)
             total = b"%06o\0 " % sum(before + b" " * 8 + after)
             need(head == before + total + after and name > last, "a tar that is not in its one form")
-            last, files[name] = name, keep(name, path, f.tell(), size)
-            f.seek(size, 1)
+            last, files[name] = name, take(f, name, size)
+            need(summary(files[name])[0] == size, "a tar that ends too early")
             need(f.read(-size % 512) == bytes(-size % 512), "a tar with bytes between its files")
         need(f.read(513) == bytes(512), "a tar with bytes behind its end")
     return files
