@@ -22,7 +22,9 @@ type Admit struct {
 	LogSalt   SHA256 `json:"log_salt"`
 	LogBody   []byte `json:"log_body"` // of the seal event
 
-	// Who did it there, when by that lab's clock, and on what ground.
+	// Who did it there, when by that lab's clock, and on what ground. The proof
+	// covers actor, sealed and seal; the rest stands in the other log, and was read
+	// there.
 	Actor     string    `json:"actor"` // of the seal
 	Authority string    `json:"authority"`
 	Started   time.Time `json:"started"`

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"tutela"
@@ -588,8 +589,10 @@ func (x *admitter) event(ctx context.Context, o *offer, facts []tutela.Fact) (tu
 	return ev, x.sign(ctx, &ev)
 }
 
+const stagedSuffix = ".admitting"
+
 // stagedDir is where a scan lies until it is admitted.
-func (l *Lab) stagedDir(id catalog.ScanID) string { return l.scanDir(id) + ".admitting" }
+func (l *Lab) stagedDir(id catalog.ScanID) string { return l.scanDir(id) + stagedSuffix }
 
 // admittingPath is the file that holds the event of an admission until it is logged.
 func (l *Lab) admittingPath(exhibit string) string {
@@ -602,21 +605,36 @@ func (l *Lab) resumeAdmissions(ctx context.Context) error {
 }
 
 func (x *admitter) resume(ctx context.Context) error {
-	intents, err := filepath.Glob(filepath.Join(x.Dir, "ledger", "exhibits", "*", "admitting"))
+	events, err := x.intents("admitting")
 	if err != nil {
 		return err
 	}
-	for _, name := range intents {
-		b, err := os.ReadFile(name)
+	for _, ev := range events {
+		if _, err := x.carryOut(ctx, ev); err != nil {
+			return err
+		}
+	}
+	return x.dropStaged()
+}
+
+// dropStaged removes copies that were never going to be admitted: a crash came
+// before their intent.
+func (x *admitter) dropStaged() error {
+	dirs, err := x.exhibitDirs()
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
 		if err != nil {
 			return err
 		}
-		ev, err := ledger.DecodeEvent(b)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", name, err)
-		}
-		if _, err := x.carryOut(ctx, *ev); err != nil {
-			return err
+		for _, e := range entries {
+			if e.IsDir() && strings.HasSuffix(e.Name(), stagedSuffix) {
+				if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -127,24 +128,52 @@ func (l *Lab) resumeErasures(ctx context.Context) error {
 
 // resume goes on with erasures that a crash interrupted.
 func (x *eraser) resume(ctx context.Context) error {
-	intents, err := filepath.Glob(filepath.Join(x.Dir, "ledger", "exhibits", "*", "erasing"))
+	events, err := x.intents("erasing")
 	if err != nil {
 		return err
 	}
-	for _, name := range intents {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		ev, err := ledger.DecodeEvent(b)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", name, err)
-		}
-		if err := x.carryOut(ctx, *ev); err != nil {
+	for _, ev := range events {
+		if err := x.carryOut(ctx, ev); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// intents are the events that files of a name hold in the folders of exhibits until
+// they are logged.
+func (l *Lab) intents(name string) (events []tutela.Event, err error) {
+	dirs, err := l.exhibitDirs()
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range dirs {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		ev, err := ledger.DecodeEvent(b)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, name), err)
+		}
+		events = append(events, *ev)
+	}
+	return events, nil
+}
+
+// exhibitDirs are the folders of exhibits that have ledgers.
+func (l *Lab) exhibitDirs() (dirs []string, err error) {
+	parent := filepath.Join(l.Dir, "ledger", "exhibits")
+	entries, err := os.ReadDir(parent)
+	for _, e := range entries {
+		if e.IsDir() {
+			dirs = append(dirs, filepath.Join(parent, e.Name()))
+		}
+	}
+	return dirs, err
 }
 
 // carryOut does what an intent says. Every step may be done again.
