@@ -291,8 +291,11 @@ func (d *demonstration) disclose() error {
 	return d.check(exitIntegrity, changed)
 }
 
-// check has the verifiers judge a bundle, which must end with this exit code.
+// check has both verifiers judge a bundle, which must end with this exit code.
 func (d *demonstration) check(want int, bundle string) error {
+	if err := d.run(want, "verify", bundle); err != nil {
+		return err
+	}
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		d.tell("   There is no python3 on this machine; where there is, this checks it: python3 %s", filepath.Join(bundle, "verify.py"))

@@ -217,14 +217,14 @@ func officerKey(a *app, l *lab.Lab) (actor.Signer, error) {
 	if a.signs != nil {
 		return a.signs, nil
 	}
-	path, err := l.PersonKeyPath(a.actor)
+	seed, err := l.PersonSeed(a.actor)
+	if errors.Is(err, fs.ErrNotExist) {
+		seed, err = makeOfficerSeed(a, l)
+	}
 	if err != nil {
 		return nil, err
 	}
-	key, err := actor.LoadKey(path, a.actor, nil)
-	if errors.Is(err, fs.ErrNotExist) {
-		key, err = makeOfficerKey(a, l, path)
-	}
+	key, err := actor.FromSeed(seed, a.actor)
 	if err != nil {
 		return nil, err
 	}
@@ -240,23 +240,25 @@ func officerKey(a *app, l *lab.Lab) (actor.Signer, error) {
 	return key, err
 }
 
-func makeOfficerKey(a *app, l *lab.Lab, path string) (actor.Signer, error) {
+func makeOfficerSeed(a *app, l *lab.Lab) (seed ledger.Seed, err error) {
 	standing, err := l.Standing(a.ctx)
 	if err != nil {
-		return nil, err
+		return seed, err
 	}
 	for _, key := range standing.Keys {
 		if key.Actor == a.actor {
-			return nil, &hinted{fmt.Errorf("%s has a key of their own, %s, and must sign with it", a.actor, tutela.KeyID(key.VKey)), "name it: --key FILE, or --agent", exitNotPermitted}
+			return seed, &hinted{fmt.Errorf("%s has a key of their own, %s, and must sign with it", a.actor, tutela.KeyID(key.VKey)), "name it: --key FILE, or --agent", exitNotPermitted}
 		}
 	}
-	key, err := actor.MakeKey(path, a.actor)
-	if err != nil {
-		return nil, err
+	if actor.KeyName(a.actor) == "" {
+		return seed, misuse("--actor %q: a key needs a name with a letter or digit of a–z, 0–9", a.actor)
 	}
-	a.say("%s has no key. The lab made one and keeps it: %s", a.actor, path)
+	if seed, err = l.AddPersonSeed(a.actor); err != nil {
+		return seed, err
+	}
+	a.say("%s has no key. The lab made one and keeps it: %s", a.actor, l.PersonSeedPath(a.actor))
 	a.say("A key that only its owner has says more: tutela actor enrol, then --key FILE.")
-	return key, nil
+	return seed, nil
 }
 
 // explainDisclosure says what now, where something can be done.

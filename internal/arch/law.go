@@ -64,7 +64,7 @@ var law = []room{
 	{name: "internal/timestamp/client", may: []string{"internal/timestamp"}, modules: []string{}, network: true},
 	{name: "internal/timestamp/authority", may: []string{"internal/timestamp"}, modules: []string{}},
 	// the keys of people, who sign what they do
-	{name: "internal/actor", may: []string{"", "internal/durable"}, modules: []string{"golang.org/x/crypto/ssh", "golang.org/x/mod/sumdb/note", "filippo.io/age"}},
+	{name: "internal/actor", may: []string{""}, modules: []string{"golang.org/x/crypto/ssh", "golang.org/x/mod/sumdb/note", "filippo.io/age"}},
 	// what a court is handed to read
 	{name: "internal/report", may: []string{""}, modules: []string{"codeberg.org/go-pdf/fpdf", "golang.org/x/image/font"}},
 	// what another program says about the same evidence

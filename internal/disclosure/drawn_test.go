@@ -44,7 +44,7 @@ func newLab(t *testing.T) *drawnLab {
 	d.open()
 	t.Cleanup(func() { d.Close() })
 	var err error
-	d.officer, err = actor.MakeKey(filepath.Join(t.TempDir(), "erika"), officerName)
+	d.officer, err = actor.FromSeed(ledger.NewSeed(), officerName)
 	d.must(err)
 	enrol := tutela.Event{Kind: tutela.EventKeyEnrol, Actor: officerName, Facts: []tutela.Fact{
 		{Name: tutela.FactActor, Value: []byte(officerName)}, {Name: tutela.FactActorKey, Value: []byte(d.officer.VerifierKey())},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tutela"
+	"tutela/internal/ledger"
 )
 
 // Errors of enrolling and withdrawing keys of people.
@@ -111,9 +112,22 @@ func keyFacts(person, vkey string) []tutela.Fact {
 	return []tutela.Fact{{Name: tutela.FactActor, Value: []byte(person)}, {Name: tutela.FactActorKey, Value: []byte(vkey)}}
 }
 
-// PersonKeyPath is where the lab keeps a key for a person who has none: an
-// OpenSSH key file. Its folder is made.
-func (l *Lab) PersonKeyPath(person string) (string, error) {
-	dir := filepath.Join(l.Dir, "keys", "actors")
-	return filepath.Join(dir, escape(person)+".key"), os.MkdirAll(dir, 0o700)
+// PersonSeed is the seed of the key that the lab keeps for a person who has none;
+// the error wraps fs.ErrNotExist if it keeps none.
+func (l *Lab) PersonSeed(person string) (ledger.Seed, error) {
+	return l.safe.LoadSeed(l.PersonSeedPath(person))
+}
+
+// AddPersonSeed makes one. That is no enrolment: see [Lab.EnrolKey].
+func (l *Lab) AddPersonSeed(person string) (ledger.Seed, error) {
+	seed, name := ledger.NewSeed(), l.PersonSeedPath(person)
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return seed, err
+	}
+	return seed, l.safe.SaveSeed(name, seed)
+}
+
+// PersonSeedPath is where it lies, encrypted if the lab's keys are.
+func (l *Lab) PersonSeedPath(person string) string {
+	return filepath.Join(l.keysDir(), "actors", escape(person)+".seed")
 }
