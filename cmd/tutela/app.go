@@ -55,7 +55,14 @@ func (a *app) read() (*lab.Lab, error) { return a.open(lab.Read) }
 // write opens the lab for changing it; one process at a time. What is recorded is
 // signed by the key that was named, and there must be one where the lab demands
 // signatures.
-func (a *app) write() (*lab.Lab, error) { return a.change(lab.Write) }
+// When it is closed, others vouch for the head of its log if that is due.
+func (a *app) write() (*lab.Lab, error) {
+	l, err := a.change(lab.Write)
+	if err == nil {
+		l.BeforeClose(func() { vouched(a, l) })
+	}
+	return l, err
+}
 
 // change opens the lab as write does, in another mode that holds its lock.
 func (a *app) change(mode lab.Mode) (*lab.Lab, error) {

@@ -44,7 +44,6 @@ func (c *ledgerErase) Run(a *app) error {
 	if err != nil {
 		return c.explain(err)
 	}
-	vouched(a, l)
 	return printErased(a, erased)
 }
 

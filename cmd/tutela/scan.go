@@ -116,7 +116,6 @@ func (c *scanCommand) scan(a *app, l *lab.Lab, seized *seized, start tutela.Scan
 	sum, err := scan.Run(a.ctx, grant, job)
 	watch.stop()
 	unwatch()
-	vouched(a, l)
 	if err != nil {
 		if a.ctx.Err() != nil {
 			return &hinted{err: err, hint: fmt.Sprintf("nothing is lost; continue with: tutela scan %s %s", tutela.ShellWord(start.Exhibit), tutela.ShellWord(c.Path[0])), code: exitInterrupted}
@@ -231,7 +230,6 @@ func (c *rematchCommand) Run(a *app) error {
 	if len(scans) == 0 {
 		a.say("No sealed scan yet: nothing to match again.")
 	}
-	defer vouched(a, l)
 	for _, s := range scans {
 		if err := c.rematch(a, l, s, sets); err != nil {
 			return fmt.Errorf("rematch %s: %w", s.Exhibit, err)

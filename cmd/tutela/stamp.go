@@ -52,8 +52,8 @@ func vouched(a *app, l *lab.Lab) {
 }
 
 // stampHead has the head of size entries stamped by every time-stamping authority of
-// the policy, if it is due: after a seal, a match run, a disclosure or an erasure,
-// and hourly. The lab must be open for writing and the head kept among its heads,
+// the policy, if it is due: at once after what others rest on (see lab.Standing), and
+// hourly where anything happened. The lab must be open for writing and the head kept among its heads,
 // or be the log's. A stamp that cannot be got is an alarm and stops nothing: what
 // was asked of whom and what came of it is recorded as a clock-check event, which
 // itself calls for no stamp.
@@ -80,7 +80,7 @@ func stampIfDue(a *app, l *lab.Lab, size uint64) error {
 // clock that was set back does not keep stamps away.
 func stampDue(s *lab.Standing, size uint64, now time.Time) bool {
 	switch {
-	case s.Asked >= size:
+	case s.Asked >= size || s.Moved <= s.Asked:
 		return false
 	case s.Weighty > s.Asked && s.Weighty <= size:
 		return true

@@ -171,14 +171,15 @@ func TestStampDue(t *testing.T) {
 		size uint64
 		due  bool
 	}{
-		"never asked":                    {lab.Standing{}, 3, true},
+		"never asked":                    {lab.Standing{Moved: 3}, 3, true},
 		"asked for this one":             {lab.Standing{Asked: 3, AskedAt: now.Add(-2 * stampEvery)}, 3, false},
-		"asked just now":                 {lab.Standing{Asked: 3, AskedAt: now.Add(-time.Minute)}, 4, false},
-		"asked an hour ago":              {lab.Standing{Asked: 3, AskedAt: now.Add(-stampEvery)}, 4, true},
-		"asked in what is the future":    {lab.Standing{Asked: 3, AskedAt: now.Add(24 * time.Hour)}, 4, true},
-		"sealed since":                   {lab.Standing{Asked: 3, AskedAt: now, Weighty: 5}, 5, true},
-		"sealed, and this head is older": {lab.Standing{Asked: 3, AskedAt: now, Weighty: 5}, 4, false},
-		"sealed before":                  {lab.Standing{Asked: 5, AskedAt: now, Weighty: 5}, 6, false},
+		"asked just now":                 {lab.Standing{Asked: 3, AskedAt: now.Add(-time.Minute), Moved: 4}, 4, false},
+		"asked an hour ago":              {lab.Standing{Asked: 3, AskedAt: now.Add(-stampEvery), Moved: 4}, 4, true},
+		"asked in what is the future":    {lab.Standing{Asked: 3, AskedAt: now.Add(24 * time.Hour), Moved: 4}, 4, true},
+		"only the clock was checked":     {lab.Standing{Asked: 3, AskedAt: now.Add(-stampEvery), Moved: 3}, 4, false},
+		"sealed since":                   {lab.Standing{Asked: 3, AskedAt: now, Weighty: 5, Moved: 5}, 5, true},
+		"sealed, and this head is older": {lab.Standing{Asked: 3, AskedAt: now, Weighty: 5, Moved: 5}, 4, false},
+		"sealed before":                  {lab.Standing{Asked: 5, AskedAt: now, Weighty: 5, Moved: 6}, 6, false},
 	} {
 		if got := stampDue(&c.s, c.size, now); got != c.due {
 			t.Errorf("%s: %v", what, got)

@@ -95,6 +95,7 @@ type Lab struct {
 	recording    sync.Mutex // events reach log and catalogue in one order
 	standingLock sync.Mutex
 	headsLock    sync.Mutex // see Heads
+	closing      func()     // see BeforeClose
 }
 
 // Locate finds the lab: the named folder, or the nearest one upwards from the
@@ -355,8 +356,16 @@ func (l *Lab) RecordAll(ctx context.Context, events ...tutela.Event) ([]uint64, 
 	return indices, nil
 }
 
+// BeforeClose has Close do something first, once, while the lab can still be
+// written to. It replaces what was to be done before.
+func (l *Lab) BeforeClose(do func()) { l.closing = do }
+
 // Close gives everything back. It is safe on a lab that is half open.
 func (l *Lab) Close() error {
+	if do := l.closing; do != nil && l.log != nil {
+		l.closing = nil
+		do()
+	}
 	var errs []error
 	if l.log != nil {
 		errs = append(errs, l.log.Close())

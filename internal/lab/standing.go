@@ -44,8 +44,9 @@ type Standing struct {
 	Validations map[tutela.SHA256]Validation // the newest of each executable
 
 	// Weighty is how many entries the log had after the last event that a time-stamp
-	// is to follow: a seal, a match run, a disclosure, an erasure; 0 if there was none.
-	Weighty uint64
+	// is to follow at once: one that names a root, a disclosure, an erasure; 0 if
+	// there was none. Moved is the same for any event but checks of the clock.
+	Weighty, Moved uint64
 	// Asked and AskedAt tell which head time-stamping authorities were last asked to
 	// stamp, and when, by the lab's clock.
 	Asked   uint64
@@ -104,6 +105,9 @@ func newStanding() *Standing {
 }
 
 func (s *Standing) take(index uint64, ev tutela.Event) error {
+	if ev.Kind != tutela.EventClockCheck {
+		s.Moved = index + 1
+	}
 	switch ev.Kind {
 	case tutela.EventPolicyChange:
 		s.Policy = Policy{}
@@ -115,7 +119,7 @@ func (s *Standing) take(index uint64, ev tutela.Event) error {
 		delete(s.Keys, tutela.KeyID(ev.Text(tutela.FactActorKey)))
 	case tutela.EventToolValidate:
 		return s.takeValidation(index, ev)
-	case tutela.EventSeal, tutela.EventMatchRun, tutela.EventDisclose, tutela.EventErase:
+	case tutela.EventSeal, tutela.EventMatchRun, tutela.EventRenew, tutela.EventAdmit, tutela.EventDisclose, tutela.EventErase:
 		s.Weighty = index + 1
 	case tutela.EventClockCheck:
 		return s.takeClockCheck(ev)
