@@ -64,7 +64,7 @@ func table(name string, columns int) (rows [][]string, err error) {
 
 // questions are all of them, in their order.
 func questions() (all []question, err error) {
-	for _, area := range []func() ([]question, error){digests, pictures, containers, filesystems, archives, lookups, trees, notes} {
+	for _, area := range []func() ([]question, error){digests, pictures, containers, filesystems, archives, lookups, trees, notes, whole} {
 		some, err := area()
 		if err != nil {
 			return nil, fmt.Errorf("read the corpus: %w", err)

@@ -35,6 +35,9 @@ func (m medium) Open(name string) (evidence.File, error) {
 
 func (m medium) Names() ([]string, error) { return []string{m.name}, nil }
 
+// place is where every path lies, for package survey.
+func (m medium) place(string) (evidence.Storage, string, bool, error) { return m, m.name, true, nil }
+
 type opened struct{ *bytes.Reader }
 
 func (opened) Close() error { return nil }
@@ -114,8 +117,7 @@ func joined(rows []string) string {
 // what was deleted that nobody asks for: what is left of that is luck. Streams count
 // only where somebody asks for one.
 func (m medium) listing(ctx context.Context, s *sitting, answer string) (string, error) {
-	place := func(string) (evidence.Storage, string, bool, error) { return m, m.name, true, nil }
-	seized, err := survey.Open([]string{m.name}, survey.Options{Host: s.host, Storage: place})
+	seized, err := survey.Open([]string{m.name}, survey.Options{Host: s.host, Storage: m.place})
 	if err != nil {
 		return "", err
 	}

@@ -74,6 +74,9 @@ type question struct {
 type sitting struct {
 	host *confine.Host
 	dir  string // for files; of the sitting alone
+
+	drive    *driveScans // once they were made
+	driveErr error       // why they could not be
 }
 
 // Run asks everything. A question that is not answered, or answered wrongly, is a
