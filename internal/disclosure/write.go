@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"tutela/internal/durable"
 )
@@ -56,17 +57,18 @@ func (b bundle) write(path string, form Form) (err error) {
 
 func (b bundle) writeFolder(root string) error {
 	folders := map[string]bool{root: true}
-	for _, name := range b.paths() {
-		at := filepath.Join(root, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
-			return err
-		}
-		for dir := filepath.Dir(at); dir != root; dir = filepath.Dir(dir) {
+	for name := range b {
+		for dir := filepath.Dir(filepath.Join(root, filepath.FromSlash(name))); dir != root; dir = filepath.Dir(dir) {
 			folders[dir] = true
 		}
-		if err := writeSynced(at, func(w io.Writer) error { _, err := w.Write(b[name]); return err }); err != nil {
+	}
+	for dir := range folders {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
+	}
+	if err := b.writeFiles(root); err != nil {
+		return err
 	}
 	for dir := range folders {
 		if err := durable.SyncDir(dir); err != nil {
@@ -74,6 +76,38 @@ func (b bundle) writeFolder(root string) error {
 		}
 	}
 	return nil
+}
+
+// syncsAtOnce is how many files are synced at a time: a file system commits what
+// waits for it together, and a bundle may have ten thousands of files.
+const syncsAtOnce = 32
+
+func (b bundle) writeFiles(root string) error {
+	names := make(chan string)
+	failed := make(chan error, syncsAtOnce)
+	var writers sync.WaitGroup
+	for range syncsAtOnce {
+		writers.Go(func() {
+			var errs error
+			for name := range names {
+				if errs == nil {
+					errs = writeSynced(filepath.Join(root, filepath.FromSlash(name)), func(w io.Writer) error { _, err := w.Write(b[name]); return err })
+				}
+			}
+			failed <- errs
+		})
+	}
+	for _, name := range b.paths() {
+		names <- name
+	}
+	close(names)
+	writers.Wait()
+	close(failed)
+	var all error
+	for err := range failed {
+		all = errors.Join(all, err)
+	}
+	return all
 }
 
 func (b bundle) paths() []string { return slices.Sorted(maps.Keys(b)) }
