@@ -71,8 +71,9 @@ func printAdmitted(a *app, s lab.Admitted) error {
 		HeadRoot  string `json:"head_root"`
 		SealIndex uint64 `json:"seal_index"`
 		LogIndex  uint64 `json:"log_index"`
+		Print     string `json:"fingerprint"`
 		Before    bool   `json:"before"`
-	}{"admitted", s.Exhibit, s.Number, s.Seal.Records, s.Seal.Root.String(), s.Origin, s.HeadSize, s.HeadRoot.String(), s.SealIndex, s.LogIndex, s.Before}
+	}{"admitted", s.Exhibit, s.Number, s.Seal.Records, s.Seal.Root.String(), s.Origin, s.HeadSize, s.HeadRoot.String(), s.SealIndex, s.LogIndex, s.Fingerprint, s.Before}
 	return a.print(line, func(w io.Writer) {
 		if s.Before {
 			fmt.Fprintf(w, "Scan %d of %s was admitted before: entry %d of the agency log.\n", s.Number, s.Exhibit, s.LogIndex)
@@ -81,7 +82,8 @@ func printAdmitted(a *app, s lab.Admitted) error {
 		fmt.Fprintf(w, "Scan %d of %s is admitted.\n", s.Number, s.Exhibit)
 		facts(w, "  records", term.Count(s.Seal.Records), "  root", s.Seal.Root.String(),
 			"  sealed", fmt.Sprintf("%s by %s, entry %d of %s", moment(s.Sealed), s.Actor, s.SealIndex, s.Origin),
-			"  head there", fmt.Sprintf("%d entries, root %s", s.HeadSize, s.HeadRoot), "  log entry", term.Count(s.LogIndex))
-		fmt.Fprintln(w, "Compare the keys of the other lab over another way: tutela lab keys, there and in the detail of that entry.")
+			"  head there", fmt.Sprintf("%d entries, root %s", s.HeadSize, s.HeadRoot),
+			"  keys there", s.Fingerprint, "  log entry", term.Count(s.LogIndex))
+		fmt.Fprintln(w, "Compare those keys with whoever scanned, over another way: tutela ledger head shows them there.")
 	})
 }

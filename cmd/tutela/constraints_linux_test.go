@@ -12,7 +12,7 @@ import (
 )
 
 // constraints are programs that become another one under a constraint.
-var constraints = map[string]func(){"unprivileged": unprivileged, "limited": limited}
+var constraints = map[string]func(){"unprivileged": unprivileged, "limited": limited, "networked": networked}
 
 // unprivileged is `unprivileged COMMAND…`: permissions of files hold for it,
 // also where the tests are run by root.

@@ -54,9 +54,10 @@ func (c *ledgerHead) Run(a *app) error {
 		Size       uint64 `json:"size"`
 		Root       string `json:"root"`
 		Checkpoint string `json:"checkpoint"`
-	}{"head", head.Origin, head.Size, head.Root.String(), string(head.Signed)}
+		Print      string `json:"fingerprint"`
+	}{"head", head.Origin, head.Size, head.Root.String(), string(head.Signed), l.KeyFingerprint()}
 	return a.print(line, func(w io.Writer) {
-		facts(w, "Log", head.Origin, "Entries", term.Count(head.Size), "Root", head.Root.String())
+		facts(w, "Log", head.Origin, "Entries", term.Count(head.Size), "Root", head.Root.String(), "Keys", l.KeyFingerprint())
 		fmt.Fprintf(w, "\n%s", head.Signed)
 	})
 }

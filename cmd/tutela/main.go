@@ -205,6 +205,8 @@ func classify(err error) (code int, hint string) {
 		return exitFailed, "keys/lab.age, which opens them, is not there: put it back from a copy"
 	case errors.Is(err, lab.ErrNoKeys):
 		return exitFailed, "put keys/log.key back from a copy, or give the log new keys: tutela ledger recover --recovery-key FILE"
+	case errors.Is(err, ledger.ErrNetworkFolder):
+		return exitFailed, "keep the lab on a disk of this machine; back it up to wherever you like"
 	case errors.Is(err, lab.ErrNewer):
 		return exitFailed, "install that version; this one changed nothing"
 	case errors.Is(err, catalog.ErrDamaged):

@@ -40,7 +40,7 @@ const stuck = 3 * time.Minute
 // typed unseen; $DRAWN is a folder that `tutela demo` made.
 func TestGuides(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("no agency log can be kept on Windows, and so no lab")
+		t.Skip("the guides are for a Unix shell")
 	}
 	drawn := filepath.Join(t.TempDir(), "drawn")
 	ctx, cancel := context.WithTimeout(t.Context(), stuck)

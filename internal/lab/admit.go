@@ -34,8 +34,9 @@ type Admission struct {
 // Admitted is a scan of another lab that is one of this lab now.
 type Admitted struct {
 	tutela.Admit
-	LogIndex uint64 // of the admit event in this lab's log
-	Before   bool   // it had been admitted already
+	Fingerprint string // of the other log's keys, see [Lab.KeyFingerprint]
+	LogIndex    uint64 // of the admit event in this lab's log
+	Before      bool   // it had been admitted already
 }
 
 // Admit takes over the sealed scans of another lab: those of the named exhibits, or
@@ -84,6 +85,7 @@ func (x *admitter) admit(ctx context.Context, a Admission, done func(Admitted) e
 		if err != nil {
 			return fmt.Errorf("admit %s: %w", o.id(), err)
 		}
+		admitted.Fingerprint = other.KeyFingerprint()
 		if err := done(admitted); err != nil {
 			return err
 		}
