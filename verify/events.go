@@ -167,10 +167,10 @@ func (h *history) link(e *event, caseNumber string) error {
 }
 
 // signed reports whether a key that was its actor's then signed an event. The
-// keys of the log may be changed by the recovery key too.
+// keys of the log, and the recovery key, may be changed by the recovery key too.
 func (h *history) signed(e *event) bool {
 	keys := h.keys[e.Actor]
-	if e.Kind == keyRotate && h.recovery != nil {
+	if (e.Kind == keyRotate || e.Kind == tutela.EventRecoveryKey) && h.recovery != nil {
 		keys = append(slices.Clone(keys), h.recovery)
 	}
 	return slices.ContainsFunc(keys, func(k note.Verifier) bool {

@@ -195,7 +195,7 @@ func TestEventsOfAnExhibit(t *testing.T) {
 }
 
 // TestRecoveryKeySignsRotations: the last one that was registered before, and
-// nothing but rotations.
+// nothing but rotations and the recovery key of the next time.
 func TestRecoveryKeySignsRotations(t *testing.T) {
 	panel := judges(t)
 	old, young := noteKey{drawnOrigin + "/recovery", 1, 21}, noteKey{drawnOrigin + "/recovery", 1, 22}
@@ -218,6 +218,12 @@ func TestRecoveryKeySignsRotations(t *testing.T) {
 			e[1], e[4] = register(d, old), register(d, young)
 			by(e[7], old)
 		}, false},
+		"for next time": {func(d *drawing, e map[int]*tutela.Event) {
+			e[4], e[8] = register(d, old), register(d, young)
+			by(e[7], old)
+			by(e[8], old)
+		}, true},
+		"itself":      {func(d *drawing, e map[int]*tutela.Event) { e[8] = register(d, old); by(e[8], old) }, false},
 		"too late":    {func(d *drawing, e map[int]*tutela.Event) { e[8] = register(d, old); by(e[7], old) }, false},
 		"never":       {func(d *drawing, e map[int]*tutela.Event) { by(e[7], old) }, false},
 		"a seal":      {func(d *drawing, e map[int]*tutela.Event) { e[4] = register(d, old); by(e[6], old) }, false},

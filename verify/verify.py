@@ -338,7 +338,7 @@ def check_chains(events, head):
         need((e.kind == b"seize") == (e.exhibit != b"" and e.previous == 0), f"event {n}: no or two seizures")
         if e.exhibit: last[e.exhibit] = n
         if e.signer or e.sig:
-            of = keys.get(e.actor, []) + (recovery if e.kind == b"key-rotate" else [])
+            of = keys.get(e.actor, []) + (recovery if e.kind in (b"key-rotate", b"recovery-key") else [])
             of = [k for k in of if ident(k).hex().encode() == e.signer]
             need(any(ed25519(k[2], e.message, e.sig) for k in of), f"the signature of {n} does not hold")
         these = [vkey(k, 1) for k in e.all(b"actor-key")]

@@ -189,13 +189,14 @@ func (d *drawnLab) stamp() (size uint64) {
 // rotate gives the log new keys.
 func (d *drawnLab) rotate() {
 	d.t.Helper()
-	agency, keys := filepath.Join(d.dir, "ledger", "agency"), filepath.Join(d.dir, "keys")
-	r, err := (ledger.Safe{}).BeginRotation(agency, keys)
-	d.must(err)
-	d.record(r.Event(event(tutela.EventKeyRotate, "", nil)))
+	d.must(d.RotateKeys(d.t.Context(), "every year"))
+}
+
+// recover gives the log new keys by a recovery key.
+func (d *drawnLab) recover(file string) {
+	d.t.Helper()
 	d.must(d.Close())
-	_, err = r.Finish(d.t.Context())
-	d.must(err)
+	d.must(lab.RecoverKeys(d.t.Context(), d.dir, officerName, file, "lost", nil))
 	d.open()
 }
 
@@ -222,6 +223,31 @@ func TestStampedHeads(t *testing.T) {
 			if path := fmt.Sprintf(form, size); len(files[path]) == 0 {
 				t.Errorf("there is no %s", path)
 			}
+		}
+	}
+}
+
+// TestHeadBeforeARecovery: a head that keys signed which were lost, and then
+// replaced by the recovery key, stands in the bundle as any other.
+func TestHeadBeforeARecovery(t *testing.T) {
+	t.Parallel()
+	d := newLab(t)
+	d.seize("7-B")
+	file := filepath.Join(t.TempDir(), "recovery.key")
+	_, err := d.NewRecoveryKey(t.Context(), file)
+	d.must(err)
+	id := d.scan("7-B", 1, 9, func(leaf int) bool { return leaf == 4 })
+	early := d.stamp()
+	d.recover(file)
+	d.record(event(tutela.EventTransfer, "7-B", tutela.Transfer{To: "vault"}))
+	later := d.stamp()
+	d.recover(file)
+	o := d.order()
+	d.disclose(o, d.opened(items(id, 4))...)
+	mustHold(t, o.Path, "2 time-stamps")
+	for _, size := range []uint64{early, later} {
+		if path := fmt.Sprintf("prev/%d.checkpoint", size); len(contents(t, o.Path)[path]) == 0 {
+			t.Errorf("there is no %s", path)
 		}
 	}
 }
