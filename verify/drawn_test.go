@@ -139,12 +139,15 @@ func (k noteKey) vkey() string {
 
 const drawnStamp = uint64(1_795_000_000)
 
-// drawnLines are the signature lines that were made before: signing is most of
-// what drawing takes, and the same head is signed many times.
+// drawnLines are the signature lines by ML-DSA-44 that were made before: signing is
+// most of what drawing takes, and the same head is signed many times.
 var drawnLines sync.Map
 
 // line is the signature line under text; head are its size and root, for type 6.
 func (k noteKey) line(text []byte, origin string, size uint64, root []byte) string {
+	if k.kind != 6 {
+		return k.sign(text, origin, size, root)
+	}
 	type made struct {
 		noteKey
 		text string
@@ -184,6 +187,38 @@ var (
 	drawnWitness = []noteKey{{"court.example/witness", 4, 5}, {"oversight.example/witness", 6, 6}}
 )
 
+// drawnKeys are those of a log, those that it had before, and its witnesses'.
+type drawnKeys struct{ log, old, witnesses []noteKey }
+
+var (
+	allKeys   = drawnKeys{drawnLog, drawnOld, drawnWitness}
+	quickKeys = drawnKeys{drawnLog[:1], drawnOld[:1], drawnWitness[:1]} // without ML-DSA-44
+)
+
+func (k drawnKeys) facts() (facts []tutela.Fact) {
+	for _, key := range k.log {
+		facts = append(facts, textFact("log-key", key.vkey()))
+	}
+	for _, key := range k.old {
+		facts = append(facts, textFact("retired-log-key", key.vkey()))
+	}
+	return facts
+}
+
+// policy demands one of the witnesses.
+func (k drawnKeys) policy() string {
+	var logs, witnesses, names string
+	for _, key := range k.log {
+		logs += fmt.Sprintf("log %s\n", key.vkey())
+	}
+	for _, key := range k.witnesses {
+		name, _, _ := strings.Cut(key.name, ".")
+		witnesses += fmt.Sprintf("witness %s %s\n", name, key.vkey())
+		names += " " + name
+	}
+	return logs + witnesses + "group outside 1" + names + "\nquorum outside\n"
+}
+
 func drawnHead(leaves [][]byte, keys []noteKey) []byte {
 	root := hashing(sum256).root(leaves)
 	text := fmt.Appendf(nil, "%s\n%d\n%s\n", drawnOrigin, len(leaves), base64.StdEncoding.EncodeToString(root))
@@ -211,6 +246,7 @@ type drawing struct {
 	size             int
 	header           [6]string
 	policy           string
+	keys             drawnKeys
 }
 
 func newDrawing() *drawing { return newDrawingOf([]byte("a grey square, drawn by code\n")) }
@@ -229,8 +265,7 @@ func newDrawingOf(content []byte) *drawing {
 		d.matches = append(d.matches, join("M\x01", 1, 1, i, i))
 	}
 	d.header = [6]string{"2026-0815", "Court of First Instance, chamber 3", "trial", "2026-11-25T21:00:00Z", "Erika Mustermann", "3"}
-	d.policy = fmt.Sprintf("log %s\nlog %s\nwitness court %s\nwitness oversight %s\ngroup outside 1 court oversight\nquorum outside\n",
-		drawnLog[0].vkey(), drawnLog[1].vkey(), drawnWitness[0].vkey(), drawnWitness[1].vkey())
+	d.keys, d.policy = allKeys, allKeys.policy()
 	return d
 }
 
@@ -283,8 +318,7 @@ func (d *drawing) draw() map[string][]byte {
 		3: d.act(tutela.EventSeize, d.exhibit, -1),
 		5: sign(d.act(tutela.EventScanStart, d.exhibit, 3)),
 		6: sign(d.act(tutela.EventSeal, d.exhibit, 5, tree, tree512)),
-		7: d.act(tutela.EventKeyRotate, "", -1, textFact("log-key", drawnLog[0].vkey()), textFact("log-key", drawnLog[1].vkey()),
-			textFact("retired-log-key", drawnOld[0].vkey()), textFact("retired-log-key", drawnOld[1].vkey())),
+		7: d.act(tutela.EventKeyRotate, "", -1, d.keys.facts()...),
 		9: d.act(tutela.EventMatchRun, d.exhibit, 6, tree, tutela.Fact{Name: tutela.FactMatches, Number: uint64(len(matches)), Value: h.root(matches)}),
 		12: sign(d.act(tutela.EventDisclose, d.exhibit, 9, tutela.Fact{Name: "opened", Number: uint64(len(opened) / 32), Value: h(opened)},
 			textFact("to", d.header[1]), textFact("purpose", d.header[2]))),
@@ -306,8 +340,8 @@ func (d *drawing) draw() map[string][]byte {
 		log = append(log, join("tutela-entry@v1\n", h(join(0, salted("event", i, body)))))
 	}
 	files["events/proof"] = h.proof(log, 0, wanted)
-	files["checkpoint"] = drawnHead(log, slices.Concat(drawnLog, drawnWitness))
-	for n, keys := range map[int][]noteKey{5: drawnOld, 12: drawnLog} {
+	files["checkpoint"] = drawnHead(log, slices.Concat(d.keys.log, d.keys.witnesses))
+	for n, keys := range map[int][]noteKey{5: d.keys.old, 12: d.keys.log} {
 		files[fmt.Sprintf("prev/%d.checkpoint", n)] = drawnHead(log[:n], keys)
 		files[fmt.Sprintf("prev/%d.proof", n)] = h.consistency(n, log, true)
 	}

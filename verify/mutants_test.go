@@ -357,7 +357,7 @@ func loggedMutant(name string) mutant {
 // bodyMutant damages the body of an event and draws it into the log. The bodies
 // of 5, 6 and 12 are signed by the officer.
 func bodyMutant(r *rand.Rand) mutant {
-	d := mutantDrawing()
+	d := quickDrawing()
 	at, how := pick([]int{2, 3, 5, 6, 7, 9, 12}, r), ""
 	d.bodies = func(i int, body []byte) []byte {
 		if i == at {
@@ -371,7 +371,7 @@ func bodyMutant(r *rand.Rand) mutant {
 
 // recordMutant damages a record or a match before it is sealed.
 func recordMutant(r *rand.Rand) mutant {
-	d, how := mutantDrawing(), ""
+	d, how := quickDrawing(), ""
 	if r.IntN(4) == 0 {
 		d.matches[0], how = damage(d.matches[0], r)
 	} else {
@@ -386,6 +386,122 @@ func mutantDrawing() *drawing {
 	d := newDrawing()
 	d.policy = strings.Replace(d.policy, "outside 1 ", "outside 2 ", 1)
 	return d
+}
+
+// quickDrawing has no signatures by ML-DSA-44, on which verify.py spends most of its
+// time.
+func quickDrawing() *drawing {
+	d := newDrawing()
+	d.keys, d.policy = quickKeys, quickKeys.policy()
+	return d
+}
+
+// factNames and kinds are what the table of facts and the rules about events know,
+// and something that they do not.
+var (
+	factNames = strings.Fields("records records-sha512 matches matches-sha512 opened to purpose actor actor-key log-key retired-log-key recovery-key other")
+	eventKind = strings.Fields("seize receive scan-start seal interim match-run renew admit disclose key-enrol key-withdraw key-rotate recovery-key policy-change tool-validate clock-check grade")
+)
+
+// meantMutant changes what an event means, as far as its encoding goes, and signs
+// it anew if it was signed: only the rules about events and facts can refuse it.
+// It may hold.
+func meantMutant(r *rand.Rand) mutant {
+	d, how := quickDrawing(), ""
+	d.edit = func(events map[int]*tutela.Event) {
+		for range 1 + r.IntN(3) {
+			at := pick(slices.Sorted(maps.Keys(events)), r)
+			how += fmt.Sprintf(" %d: %s", at, mean(events, at, r))
+		}
+		for _, e := range events {
+			if e.Signature != nil {
+				sign(e)
+			}
+		}
+	}
+	return mutant{name: "meant:" + how, files: d.draw()}
+}
+
+// mean changes event at, and says how.
+func mean(events map[int]*tutela.Event, at int, r *rand.Rand) string {
+	e := *events[at]
+	e.Facts = slices.Clone(e.Facts)
+	events[at] = &e
+	switch r.IntN(9) {
+	case 0:
+		e.Kind = tutela.EventKind(pick(eventKind, r))
+		return "kind " + string(e.Kind)
+	case 1:
+		e.Exhibit = pick([]string{"", "7-B", "8-C"}, r)
+		return "exhibit " + e.Exhibit
+	case 2:
+		e.Previous = pick([]uint64{0, e.Previous + 1, uint64(at), 4}, r)
+		return "previous"
+	case 3:
+		e.Actor = pick([]string{"", "Erika Mustermann", "Max"}, r)
+		return "actor " + e.Actor
+	case 4:
+		if e.Signature == nil {
+			sign(&e)
+			return "signed"
+		}
+		e.Signature, e.Signer = nil, pick([]string{"", e.Signer}, r)
+		return "not signed"
+	case 5:
+		to := pick([]int{0, 1, 4, 8, 11, 13, at}, r)
+		events[to] = &e
+		return fmt.Sprintf("also at %d", to)
+	}
+	return meanFacts(&e, r)
+}
+
+func meanFacts(e *tutela.Event, r *rand.Rand) string {
+	if len(e.Facts) == 0 || r.IntN(4) == 0 {
+		e.Facts = append(e.Facts, tutela.Fact{Name: pick(factNames, r), Number: uint64(r.IntN(3)), Value: make([]byte, pick([]int{0, 32, 64}, r))})
+		return "fact more: " + e.Facts[len(e.Facts)-1].Name
+	}
+	i := r.IntN(len(e.Facts))
+	f := &e.Facts[i]
+	switch r.IntN(6) {
+	case 0:
+		f.Name = pick(factNames, r)
+		return "fact named " + f.Name
+	case 1:
+		f.Number += uint64(r.IntN(3)) - 1
+		return "number of " + f.Name
+	case 2:
+		f.Value, _ = damage(f.Value, r)
+		return "value of " + f.Name
+	case 3:
+		e.Facts = append(e.Facts, *f)
+		return "twice " + f.Name
+	case 4:
+		f.Value = []byte(pick([]noteKey{drawnOfficer, drawnLog[0], drawnLog[1], drawnOld[0], drawnWitness[0]}, r).vkey())
+		return "a key as " + f.Name
+	default:
+		name := f.Name
+		e.Facts = slices.Delete(e.Facts, i, i+1)
+		return "without " + name
+	}
+}
+
+// policyMutant damages a policy in C2SP's form that is given by another way, or the
+// lines of it.
+func policyMutant(good map[string][]byte, r *rand.Rand) mutant {
+	text := fmt.Sprintf("# ours\n\nlog %s https://log.example/\n\tlog  %s\nwitness c %s https://court.example/\nwitness s %s\nwitness o %s\ngroup g any c s\ngroup h 2 g o\nquorum h\n",
+		drawnLog[0].vkey(), drawnLog[1].vkey(), drawnWitness[0].vkey(), noteKey{"stranger.example", 4, 77}.vkey(), drawnWitness[1].vkey())
+	policy, how := []byte(text), ""
+	for range 1 + r.IntN(2) {
+		if r.IntN(3) > 0 {
+			policy, how = damage(policy, r)
+			continue
+		}
+		words := bytes.SplitAfter(policy, []byte(" "))
+		i, j := r.IntN(len(words)), r.IntN(len(words))
+		words[i], words[j] = words[j], words[i]
+		policy, how = bytes.Join(words, nil), "words swapped"
+	}
+	return mutant{name: "policy: " + how, files: good, policy: policy}
 }
 
 // judges are the verifiers that must agree.
@@ -434,10 +550,14 @@ func TestMutants(t *testing.T) {
 	for i := range *mutants {
 		m := rawMutant(good, tar, r)
 		switch {
-		case i%400 == 0:
+		case i%40 == 0:
 			m = bodyMutant(r)
-		case i%400 == 200:
+		case i%40 == 10:
 			m = recordMutant(r)
+		case i%20 == 6:
+			m = meantMutant(r)
+		case i%20 == 16:
+			m = policyMutant(good, r)
 		case i%2 == 0:
 			m = listedMutant(d, good, r)
 		}
