@@ -81,7 +81,7 @@ func printAdmitted(a *app, s lab.Admitted) error {
 		}
 		fmt.Fprintf(w, "Scan %d of %s is admitted.\n", s.Number, s.Exhibit)
 		facts(w, "  records", term.Count(s.Seal.Records), "  root", s.Seal.Root.String(),
-			"  sealed", fmt.Sprintf("%s by %s, entry %d of %s", moment(s.Sealed), s.Actor, s.SealIndex, s.Origin),
+			"  sealed", fmt.Sprintf("%s by %s, entry %d of %s", moment(s.Sealed), tutela.DisplayPath([]byte(s.Actor)), s.SealIndex, s.Origin),
 			"  head there", fmt.Sprintf("%d entries, root %s", s.HeadSize, s.HeadRoot),
 			"  keys there", s.Fingerprint, "  log entry", term.Count(s.LogIndex))
 		fmt.Fprintln(w, "Compare those keys with whoever scanned, over another way: tutela ledger head shows them there.")

@@ -59,7 +59,7 @@ type commands struct {
 	Case      caseCommand      `cmd:"" help:"Investigations: open, list, show, close."`
 	People    actorCommand     `cmd:"" name:"actor" help:"Keys of people: enrol, list, show, withdraw."`
 	Authority authorityCommand `cmd:"" help:"Warrants and orders: add, list, show, revoke."`
-	Exhibit   exhibitCommand   `cmd:"" help:"Seized things: add, list, show, transfer, verify."`
+	Exhibit   exhibitCommand   `cmd:"" help:"Seized things: add, list, show, receive, transfer, image, verify."`
 	Set       setCommand       `cmd:"" help:"Hash sets: import, list, show, lookup, export, remove."`
 	Match     matchCommand     `cmd:"" help:"Ask whether files are known: digests, likeness, videos."`
 	Scan      scanCommand      `cmd:"" help:"Read an exhibit: digests, matches, ledger, seal."`
@@ -67,8 +67,8 @@ type commands struct {
 	Find      findCommand      `cmd:"" help:"Find items in the catalogue."`
 	Disclose  discloseCommand  `cmd:"" help:"Hand records to a court, with everything it takes to check them."`
 	Verify    verifyCommand    `cmd:"" help:"Check what was handed over; needs no lab."`
-	Ledger    ledgerCommand    `cmd:"" help:"The ledger: head, log, verify, prove, rescan."`
-	Maintain  labCommand       `cmd:"" name:"lab" help:"The lab itself: check, rebuild, validate, policy."`
+	Ledger    ledgerCommand    `cmd:"" help:"The ledger: head, log, verify, prove, renew, scrub, rescan."`
+	Maintain  labCommand       `cmd:"" name:"lab" help:"The lab itself: check, rebuild, admit, validate, policy."`
 }
 
 func main() {

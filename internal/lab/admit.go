@@ -157,11 +157,19 @@ func (l otherLab) offers(ctx context.Context, exhibits []string) ([]*offer, erro
 		return nil, err
 	}
 	for _, o := range offers {
+		if !printable(o.exhibit.Label) || !printable(o.exhibit.Case) || o.exhibit.Label != o.Exhibit {
+			return nil, fmt.Errorf("%w: %s has no name that can be shown", ErrNotAdmissible, o.id())
+		}
 		if err := l.proveOffer(ctx, o); err != nil {
 			return nil, err
 		}
 	}
 	return offers, nil
+}
+
+// printable reports whether a name can be shown to people as it is.
+func printable(name string) bool {
+	return name != "" && strings.TrimSpace(name) == name && tutela.DisplayPath([]byte(name)) == name
 }
 
 // history is what another lab's log tells, with who did it and when.

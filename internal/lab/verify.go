@@ -274,7 +274,7 @@ func (v *Verdict) verifyTree(ctx context.Context, tree *ledger.Reader, opened er
 		return 0, nil
 	}
 	defer tree.Close()
-	problems, err := tree.Verify(ctx, nil)
+	problems, second, err := want.verify(ctx, tree)
 	if errors.Is(err, ledger.ErrDamaged) {
 		v.problem("%s: %v", want.tree, err)
 	} else if err != nil {
@@ -290,43 +290,39 @@ func (v *Verdict) verifyTree(ctx context.Context, tree *ledger.Reader, opened er
 		v.problem("%s: root %s, the seal says %s", want.tree, tree.Root(), want.root)
 	}
 	v.compareErased(want, tree.Erased())
-	return tree.Size(), v.compareFacts(ctx, tree, want)
+	v.compareFacts(tree, want, second)
+	return tree.Size(), nil
+}
+
+// verify reads a tree whole. The second root is made where an event names one, and
+// is nil where it is not or can not be.
+func (c claim) verify(ctx context.Context, tree *ledger.Reader) ([]ledger.Problem, []byte, error) {
+	if !slices.ContainsFunc(c.facts, func(f tutela.Fact) bool { return isSecond(f.Name) }) {
+		problems, err := tree.Verify(ctx, nil)
+		return problems, nil, err
+	}
+	problems, second, err := tree.VerifyBoth(ctx, nil)
+	if err != nil || len(problems) > 0 {
+		return problems, nil, err
+	}
+	return nil, second[:], nil
 }
 
 // compareFacts holds every root by which an event names the tree against the tree.
-// The second one is made once and only where it is told.
-func (v *Verdict) compareFacts(ctx context.Context, tree *ledger.Reader, want claim) error {
-	roots := map[string][]byte{}
+func (v *Verdict) compareFacts(tree *ledger.Reader, want claim, second []byte) {
+	first := tree.Root()
 	for _, f := range want.facts {
-		root, made := roots[f.Name]
-		if !made {
-			var err error
-			if root, err = rootUnder(ctx, f.Name, tree); errors.Is(err, ledger.ErrDamaged) {
-				v.problem("%s: %v", want.tree, err)
-				return nil
-			} else if err != nil {
-				return err
-			}
-			roots[f.Name] = root
+		root := first[:]
+		if isSecond(f.Name) {
+			root = second
 		}
-		if f.Number != tree.Size() || !bytes.Equal(f.Value, root) {
+		if root != nil && (f.Number != tree.Size() || !bytes.Equal(f.Value, root)) {
 			v.problem("%s: %s is %x over %d leaves, an event says %x over %d", want.tree, f.Name, root, tree.Size(), f.Value, f.Number)
 		}
 	}
-	if len(roots) > 1 {
+	if second != nil {
 		v.Second++
 	}
-	return nil
-}
-
-// rootUnder is the root of a tree that a fact of that name is about.
-func rootUnder(ctx context.Context, name string, tree *ledger.Reader) ([]byte, error) {
-	if !isSecond(name) {
-		root := tree.Root()
-		return root[:], nil
-	}
-	root, err := tree.SecondRoot(ctx)
-	return root[:], err
 }
 
 // compareErased holds the leaves that nobody can open any more against those that

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -70,5 +71,32 @@ func wantProven512(t *testing.T, r *Reader, i uint64, path []Hash512, root Hash5
 	o.Body = append(slices.Clone(o.Body), 0)
 	if VerifyInclusion512(root, n, i, o, path) == nil {
 		t.Errorf("leaf %d of %d: accepted with another body", i, n)
+	}
+}
+
+// TestVerifyBoth makes both roots in one read, also of a tree with erased leaves, and
+// finds what Verify finds.
+func TestVerifyBoth(t *testing.T) {
+	const n = 300
+	plain := plainSecond(n)
+	want := plain.root(plain.leaves)
+	dir := growTree(t, n)
+	if found, root, err := openReader(t, dir).VerifyBoth(t.Context(), nil); err != nil || len(found) > 0 || !bytes.Equal(root[:], want) {
+		t.Errorf("%v, root %s, %v", found, root, err)
+	}
+	left := eraseLeaves(t, folder(dir), testSeed, n, 3, 200)
+	r, err := ReadTree(dir, left)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if found, root, err := r.VerifyBoth(t.Context(), nil); err != nil || len(found) > 0 || !bytes.Equal(root[:], want) {
+		t.Errorf("with erased leaves: %v, root %s, %v", found, root, err)
+	}
+	flip(t, filepath.Join(dir, recordsName), 4000)
+	flip(t, filepath.Join(dir, erasedName), 60)
+	found, _, err := r.VerifyBoth(t.Context(), nil)
+	if err != nil || len(found) != 4 { // a record, the file, and each of its leaves
+		t.Errorf("damaged: %v, %v", found, err)
 	}
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -16,6 +17,50 @@ import (
 // told from time to time how many leaves are done. The error is about reading,
 // not about what was read.
 func (r *Reader) Verify(ctx context.Context, progress func(leaves uint64)) ([]Problem, error) {
+	return r.verify(ctx, progress, (*batch).verify)
+}
+
+// VerifyBoth is [Reader.Verify] that makes the root of the second tree in the same
+// read. It is of no worth where there are problems.
+func (r *Reader) VerifyBoth(ctx context.Context, progress func(leaves uint64)) ([]Problem, Hash512, error) {
+	var second check.Edge512
+	noted, damage := r.notedLeaves()
+	if damage != nil && !errors.Is(damage, ErrDamaged) {
+		return nil, Hash512{}, damage
+	}
+	found, err := r.verify(ctx, progress, func(b *batch) []error {
+		leaves, errs := b.verifyBoth(noted)
+		for _, leaf := range leaves {
+			second.Append(leaf)
+		}
+		return errs
+	})
+	if damage != nil {
+		found = append(found, Problem{-1, damage.Error()})
+	}
+	return found, second.Root(), err
+}
+
+// verifyBoth verifies the batch and returns its leaves in the second tree.
+func (b *batch) verifyBoth(noted map[uint64]erasedLeaf) ([]Hash512, []error) {
+	leaves := make([]Hash512, b.leaves.count())
+	return leaves, b.each(func(i int, seed *Seed) (err error) {
+		if seed == nil {
+			if leaves[i], err = b.notedLeaf512(i, noted); err != nil {
+				return err
+			}
+			return b.verifyOne(i, nil)
+		}
+		body, err := b.open(i, seed)
+		if err == nil {
+			leaves[i] = check.SaltedLeaf512(seed.salt(), body)
+		}
+		return err
+	})
+}
+
+// verify has every batch verified, which returns an error for each leaf.
+func (r *Reader) verify(ctx context.Context, progress func(leaves uint64), of func(*batch) []error) ([]Problem, error) {
 	var found problems
 	var stored check.Edge
 	for from := uint64(0); from < r.Size(); {
@@ -26,7 +71,7 @@ func (r *Reader) Verify(ctx context.Context, progress func(leaves uint64)) ([]Pr
 		if err != nil {
 			return found, err
 		}
-		for i, err := range b.verify() {
+		for i, err := range of(b) {
 			if err != nil {
 				found.add(int64(from)+int64(i), "%v", err)
 			}
