@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	mutants    = flag.Int("mutants", 1000, "damaged copies of a good bundle that are judged")
+	mutants    = flag.Int("mutants", 500, "damaged copies of a good bundle that are judged")
 	mutantSeed = flag.Uint64("mutant-seed", 0, "where the damage begins; 0 takes another each time")
 )
 
@@ -341,15 +341,15 @@ var edits = map[string]func(map[int]*tutela.Event){
 	"withdrawn":                 func(e map[int]*tutela.Event) { w := *e[2]; w.Kind = tutela.EventKeyWithdraw; e[4] = &w },
 	"an enrolment with a link":  func(e map[int]*tutela.Event) { e[2].Previous = 1 },
 	"a grade of nothing":        func(e map[int]*tutela.Event) { e[4] = &tutela.Event{Kind: tutela.EventGrade} },
-	"rotation without old keys": func(e map[int]*tutela.Event) { e[7].Facts = e[7].Facts[:2] },
-	"rotation of other keys":    func(e map[int]*tutela.Event) { e[7].Facts[2].Value = []byte(drawnLog[0].vkey()) },
+	"rotation without old keys": func(e map[int]*tutela.Event) { e[7].Facts = e[7].Facts[:len(e[7].Facts)/2] },
+	"rotation of other keys":    func(e map[int]*tutela.Event) { e[7].Facts[len(e[7].Facts)/2].Value = []byte(drawnLog[0].vkey()) },
 	"rotation too early":        func(e map[int]*tutela.Event) { e[1] = e[7]; delete(e, 7) },
 	"rotation too late":         func(e map[int]*tutela.Event) { e[13] = e[7]; delete(e, 7) },
 }
 
 // loggedMutant draws a log that says something else.
 func loggedMutant(name string) mutant {
-	d := mutantDrawing()
+	d := quickDrawing()
 	d.edit = edits[name]
 	return mutant{name: "logged: " + name, files: d.draw(), bound: true}
 }
