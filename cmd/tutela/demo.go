@@ -91,7 +91,7 @@ func (d *demonstration) run(want int, args ...string) error {
 	}
 	fmt.Fprintf(d.out, "\n  $ tutela %s\n", strings.Join(words, " "))
 	var text bytes.Buffer
-	code := run(d.ctx, append([]string{"--lab", d.lab, "--actor", "examiner"}, args...), &text, &text)
+	code := run(d.ctx, append([]string{"--lab", d.lab, "--actor", "examiner", "--key=", "--agent=false"}, args...), &text, &text)
 	fmt.Fprint(d.out, indent(text.String()))
 	if code == exitInterrupted {
 		return context.Cause(d.ctx)
@@ -127,7 +127,7 @@ func (d *demonstration) openLab() error {
 	d.tell("2. A lab: signing keys, a ledger, a catalogue; a policy that has heads of the log time-stamped,\n   here by this program itself. A case, two exhibits, two hash sets.")
 	fmt.Fprintf(d.out, "\n  $ tutela init %s --agency 'Example Police' --country BE\n", tutela.ShellWord(d.lab))
 	var errs bytes.Buffer
-	if code := run(d.ctx, []string{"--actor", "examiner", "init", d.lab, "--agency", "Example Police", "--country", "BE"}, io.Discard, &errs); code != exitOK {
+	if code := run(d.ctx, []string{"--actor", "examiner", "--key=", "--agent=false", "init", d.lab, "--agency", "Example Police", "--country", "BE"}, io.Discard, &errs); code != exitOK {
 		return fmt.Errorf("demo: tutela init: %s", errs.String())
 	}
 	roots := filepath.Join(d.dir, "time-roots.pem")
@@ -211,7 +211,7 @@ func placeOf(exhibit, volume, path, state string) string {
 // find asks for everything, as another program would.
 func (d *demonstration) find() (map[string]item, error) {
 	var lines, errs bytes.Buffer
-	if code := run(d.ctx, []string{"--lab", d.lab, "--json", "find"}, &lines, &errs); code != exitOK {
+	if code := run(d.ctx, []string{"--lab", d.lab, "--key=", "--agent=false", "--json", "find"}, &lines, &errs); code != exitOK {
 		return nil, fmt.Errorf("demo: tutela find: %s", errs.String())
 	}
 	items := map[string]item{}

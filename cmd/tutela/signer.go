@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -88,8 +87,7 @@ func (k *agentKey) Sign(msg []byte) (signature []byte, err error) {
 func (k *agentKey) call(do func(actor.Signer) error) error {
 	ctx, cancel := context.WithTimeout(k.ctx, agentPatience)
 	defer cancel()
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", os.Getenv("SSH_AUTH_SOCK"))
+	conn, err := dialAgent(ctx)
 	if err != nil {
 		return hint(fmt.Errorf("call the ssh-agent: %w", err), `start one with eval "$(ssh-agent)" and ssh-add FILE; SSH_AUTH_SOCK says where it is`)
 	}

@@ -112,3 +112,22 @@ func FuzzUnwrap(f *testing.F) {
 		}
 	})
 }
+
+// FuzzPublic: no bytes of a public key's file end in anything but a key of a
+// person or an error.
+func FuzzPublic(f *testing.F) {
+	secret := ed25519.NewKeyFromSeed(make([]byte, 32))
+	public, err := ssh.NewPublicKey(secret.Public())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(ssh.MarshalAuthorizedKey(public))
+	f.Add([]byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== erika@lab\n"))
+	f.Add([]byte("# none\n\ncommand=\"x\" ssh-rsa AAAA\n"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		p, err := ParsePublic(line, "Erika")
+		if err == nil && (p.VKey[:6] != "erika+" || p.Fingerprint[:7] != "SHA256:") {
+			t.Errorf("%q is %+v", line, p)
+		}
+	})
+}
