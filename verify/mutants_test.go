@@ -548,13 +548,16 @@ func TestMutants(t *testing.T) {
 	}
 	free := 0
 	for i := range *mutants {
+		if i > 0 && i%20_000 == 0 {
+			t.Logf("%d so far", i)
+		}
 		m := rawMutant(good, tar, r)
 		switch {
-		case i%40 == 0:
+		case i%200 == 0:
 			m = bodyMutant(r)
-		case i%40 == 10:
+		case i%200 == 100:
 			m = recordMutant(r)
-		case i%20 == 6:
+		case i%100 == 6:
 			m = meantMutant(r)
 		case i%20 == 16:
 			m = policyMutant(good, r)
