@@ -76,6 +76,9 @@ func (b *bundle) tellTimes(v *Verdict) {
 }
 
 func (b *bundle) tellNotProven(v *Verdict) {
+	if len(b.head.witnesses) == 0 {
+		v.NotProven = append(v.NotProven, "That the agency shows everybody the same log: its policy demands no witness, and none signed.")
+	}
 	v.NotProven = append(v.NotProven,
 		"When it happened, but for time-stamps above: other times are the clock of the agency, and those of witnesses theirs.",
 		"That a device was what its label says, that what was found is what it is called, that a seizure was lawful.",

@@ -30,7 +30,7 @@ func TestPathsThatAreNoBundle(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{empty, t.TempDir(), "verify.py", "testdata"} {
+	for _, path := range []string{os.DevNull, empty, t.TempDir(), "verify.py", "testdata"} {
 		if v, err := verify.Path(path, verify.Options{}); err != nil || v.OK || len(v.Problems) == 0 {
 			t.Errorf("%s: %+v, %v", path, v, err)
 		}
@@ -199,4 +199,16 @@ func FuzzTar(f *testing.F) {
 			t.Errorf("%+v, %v", v, err)
 		}
 	})
+}
+
+// TestPageTellsThatNobodyWitnessed: a log that nobody outside has seen.
+func TestPageTellsThatNobodyWitnessed(t *testing.T) {
+	d := newDrawing()
+	d.keys.witnesses = nil
+	d.policy = d.keys.policy()
+	d.policy = d.policy[:strings.Index(d.policy, "group")] + "quorum none\n"
+	v, err := verify.Files(d.draw(), verify.Options{})
+	if err != nil || !v.OK || !strings.Contains(strings.Join(v.NotProven, "\n"), "demands no witness") {
+		t.Errorf("%+v, %v", v, err)
+	}
 }

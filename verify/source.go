@@ -129,9 +129,6 @@ func openTar(path string) (source, error) {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("neither a folder nor a file")
-	}
 	var a *archive
 	if err == nil {
 		a, err = readTar(f, uint64(info.Size()), f.Close)

@@ -68,17 +68,25 @@ func PathContext(ctx context.Context, path string, o Options) (*Verdict, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open bundle: %w", err)
 	}
-	open := openTar
-	if info.IsDir() {
-		open = openFolder
-	}
-	src, err := open(path)
+	src, err := open(path, info)
 	if err == nil {
 		defer src.close()
 		return judge(ctx, src, o)
 	}
 	v := new(Verdict)
 	return v, v.refuse(err)
+}
+
+// open finds the files of a bundle. Nothing but a folder or a file is opened: a
+// pipe would wait for ever.
+func open(path string, info fs.FileInfo) (source, error) {
+	switch {
+	case info.IsDir():
+		return openFolder(path)
+	case info.Mode().IsRegular():
+		return openTar(path)
+	}
+	return nil, errors.New("neither a folder nor a file")
 }
 
 // refuse takes down why a bundle does not hold. An error of reading is no
