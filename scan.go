@@ -78,9 +78,10 @@ type (
 
 	// Disclose is the detail of EventDisclose: what its facts say, for people.
 	Disclose struct {
-		To      string          `json:"to"`
-		Purpose string          `json:"purpose"`
-		Trees   []DisclosedTree `json:"trees"`
+		To       string          `json:"to"`
+		Purpose  string          `json:"purpose"`
+		Trees    []DisclosedTree `json:"trees"`
+		Contents uint64          `json:"contents"` // of files, that are handed over with their records
 	}
 
 	// DisclosedTree says how many leaves of a tree were opened.

@@ -15,6 +15,7 @@ import (
 
 	"tutela"
 	"tutela/internal/actor"
+	"tutela/internal/authority"
 	"tutela/internal/build"
 	"tutela/internal/catalog"
 	"tutela/internal/disclosure"
@@ -29,11 +30,13 @@ type discloseCommand struct {
 	Purpose   string   `required:"" help:"What for." placeholder:"P"`
 	Item      []string `sep:"none" help:"A record to open, by its leaf as tutela find shows it; may be repeated. Default: every alert of the case." placeholder:"EXHIBIT[:SCAN]:LEAF"`
 	Authority string   `help:"The authority to act under. Default: the one that stands longest." placeholder:"R"`
+	Content   []string `sep:"none" help:"Where an exhibit's evidence is: the contents of its files that are opened go into the bundle; may be repeated. Default: records alone." placeholder:"EXHIBIT=PATH"`
+	Keys      string   `help:"With --content: a file with a key on each line, as the scan was given." placeholder:"FILE" type:"path"`
 	Tar       bool     `help:"Write one tar instead of a folder."`
 	Output    string   `short:"o" required:"" help:"Where the bundle is to be; nothing may be there." placeholder:"DIR" type:"path"`
 }
 
-func (c *discloseCommand) Run(a *app) error {
+func (c *discloseCommand) Run(a *app) (err error) {
 	l, err := a.write()
 	if err != nil {
 		return err
@@ -53,18 +56,17 @@ func (c *discloseCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	var opened []*disclosure.Opened
-	for _, of := range byExhibit(items) {
-		one, err := c.open(a, l, of)
-		if err != nil {
-			return err
-		}
-		opened = append(opened, one)
+	kept := new(contents)
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	opened, err := c.openAll(a, l, items, kept)
+	if err != nil {
+		return err
 	}
 	order, err := c.order(a, l, officer)
 	if err != nil {
 		return err
 	}
+	order.Content = kept.files
 	done, err := order.Disclose(a.ctx, l, opened...)
 	if err != nil {
 		return explainDisclosure(err)
@@ -196,18 +198,41 @@ func byExhibit(items []disclosure.Item) (divided [][]disclosure.Item) {
 	return divided
 }
 
-// open opens records of one exhibit, under a grant.
-func (c *discloseCommand) open(a *app, l *lab.Lab, items []disclosure.Item) (*disclosure.Opened, error) {
-	newest := slices.MaxFunc(items, func(x, y disclosure.Item) int { return cmp.Compare(x.Number, y.Number) })
-	grant, err := grantAccess(a, l, catalog.Scan{ScanID: newest.ScanID}, tutela.ActionDisclose, c.Authority)
+// openAll opens the records, exhibit by exhibit, and fetches what contents are asked
+// for.
+func (c *discloseCommand) openAll(a *app, l *lab.Lab, items []disclosure.Item, kept *contents) (opened []*disclosure.Opened, err error) {
+	paths, err := c.evidenceOf()
+	if err == nil {
+		err = checkContent(paths, items)
+	}
 	if err != nil {
 		return nil, err
 	}
+	for _, of := range byExhibit(items) {
+		grant, one, err := c.open(a, l, of)
+		if err == nil && paths[of[0].Exhibit] != "" {
+			err = explainContent(c.fetch(a, l, grant, one, paths[of[0].Exhibit], kept), of[0].ScanID)
+		}
+		if err != nil {
+			return nil, err
+		}
+		opened = append(opened, one)
+	}
+	return opened, nil
+}
+
+// open opens records of one exhibit, under a grant.
+func (c *discloseCommand) open(a *app, l *lab.Lab, items []disclosure.Item) (authority.Grant, *disclosure.Opened, error) {
+	newest := slices.MaxFunc(items, func(x, y disclosure.Item) int { return cmp.Compare(x.Number, y.Number) })
+	grant, err := grantAccess(a, l, catalog.Scan{ScanID: newest.ScanID}, tutela.ActionDisclose, c.Authority)
+	if err != nil {
+		return grant, nil, err
+	}
 	opened, err := disclosure.Open(a.ctx, grant, l, items)
 	if errors.Is(err, ledger.ErrErased) {
-		return nil, hint(err, "leave it out; who erased it, and why: tutela ledger log --exhibit %s", tutela.ShellWord(newest.Exhibit))
+		return grant, nil, hint(err, "leave it out; who erased it, and why: tutela ledger log --exhibit %s", tutela.ShellWord(newest.Exhibit))
 	}
-	return opened, err
+	return grant, opened, err
 }
 
 // officerKey is the key of whoever acts: the one that was named, or else one that

@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -176,13 +174,17 @@ func (d *disclosing) sign(files bundle) error {
 }
 
 func (d *disclosing) list(files bundle) ([]byte, error) {
-	if len(files)+2 > maxFiles {
-		return nil, fmt.Errorf("%d files, a bundle has at most %d: choose fewer items", len(files)+2, maxFiles)
+	if n := len(files) + len(d.stored) + 2; n > maxFiles {
+		return nil, fmt.Errorf("%d files, a bundle has at most %d: choose fewer items", n, maxFiles)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "tutela-bundle@v1\ncase %s\nto %s\npurpose %s\nissued %s\nofficer %s\nopened %d\n",
 		d.Case, d.To, d.Purpose, d.issued().Format("2006-01-02T15:04:05Z"), d.person, d.count())
-	for _, path := range slices.Sorted(maps.Keys(files)) {
+	for _, path := range paths(files, d.stored) {
+		if s, ok := d.stored[path]; ok {
+			fmt.Fprintf(&b, "%s %d %s\n", s.sum, s.size, path)
+			continue
+		}
 		if len(files[path]) > maxFile {
 			return nil, fmt.Errorf("%s has %d bytes, a file of a bundle has at most %d", path, len(files[path]), maxFile)
 		}
@@ -230,11 +232,21 @@ made with keys of his own would otherwise hold as well.
   trees/               the records that were opened, and what hash sets said of them
   prev/, time/         earlier heads of the log, and what says when they were
   tool/, report/       the program that was used; words for people, which prove nothing
+%s`
 
+const (
+	withContent = `  content/             the files themselves, as the records say they were
+`
+	withoutContent = `
 There is no content of files here: the agency's ledger keeps digests. Whoever is
 handed a file can compute its SHA-256 and compare it with the record's.
 `
+)
 
 func (d *disclosing) readme() []byte {
-	return fmt.Appendf(nil, readme, d.Case, d.To, d.Purpose, d.issued().Format("2006-01-02 15:04:05 UTC"), d.person)
+	end := withoutContent
+	if len(d.stored) > 0 {
+		end = withContent
+	}
+	return fmt.Appendf(nil, readme, d.Case, d.To, d.Purpose, d.issued().Format("2006-01-02 15:04:05 UTC"), d.person, end)
 }

@@ -10,9 +10,9 @@
 // after a crash finds its event there and adds no second; the bundle is there
 // whole or not at all, and never in place of something else; the same lab, order
 // and time of issue give the same bytes, but for the signatures of heads that
-// were signed anew. Not promised: the content of files, of which a lab keeps
-// digests only; and that what is disclosed may be disclosed, beyond the authority
-// that the grant rests on.
+// were signed anew. Not promised: that what is disclosed may be disclosed, beyond
+// the authority that the grant rests on. The content of files is in a bundle only
+// where it is handed in: a lab keeps digests.
 package disclosure
 
 import (
@@ -20,6 +20,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ const (
 	Tar
 )
 
-// Order is what is to be handed to whom. All fields but the last three are needed.
+// Order is what is to be handed to whom. All fields up to Path are needed.
 type Order struct {
 	Case    string
 	To      string // whom: 1 to 1,000 bytes of printable text
@@ -65,12 +66,20 @@ type Order struct {
 	// a signed note; nil takes the log's own, which is enough where the policy
 	// names no witnesses.
 	Head func(context.Context) ([]byte, error)
+	// Content are files with the contents of records, which go into the bundle.
+	Content []Content
 	// Show are indices of tool-validate events about no exhibit that the bundle
 	// shows too.
 	Show []uint64
 	// Enclose gives what else the bundle holds, by path: verify.py,
 	// tool/validation.txt and report/…; nil gives nothing.
 	Enclose func(*Contents) (map[string][]byte, error)
+}
+
+// Content is a file with the content of a record that is opened.
+type Content struct {
+	Item
+	File string // where it lies; it must stay as it is until the bundle is written
 }
 
 // Contents is what a bundle says, for those who write about it.
@@ -127,7 +136,7 @@ func (o Order) Disclose(ctx context.Context, l *lab.Lab, opened ...*Opened) (*Di
 	if err := l.Heads().Save(d.head.Size, signed); err != nil {
 		return nil, err
 	}
-	if err := files.write(o.Path, o.Form); err != nil {
+	if err := d.write(files); err != nil {
 		return nil, fmt.Errorf("write the bundle %s: %w", o.Path, err)
 	}
 	return &Disclosed{d.head, d.count(), indices, sha256.Sum256(files["policy"])}, nil
@@ -141,6 +150,7 @@ type disclosing struct {
 	person string           // whose key signs
 	policy *check.Policy    // of log keys and witnesses, as it stands
 	head   check.Checkpoint // the last that was signed
+	stored map[string]stored
 }
 
 func sortedByExhibit(opened []*Opened) []*Opened {
@@ -167,6 +177,9 @@ func (d *disclosing) permitted(ctx context.Context) error {
 		return err
 	}
 	if err := d.writable(); err != nil {
+		return err
+	}
+	if err := d.storeContent(); err != nil {
 		return err
 	}
 	return Vacant(d.Path)
@@ -267,7 +280,7 @@ func (d *disclosing) record(ctx context.Context) ([]uint64, error) {
 }
 
 func (d *disclosing) event(o *Opened) (tutela.Event, error) {
-	ev, err := tutela.NewEvent(tutela.EventDisclose, time.Now(), d.person, tutela.Disclose{To: d.To, Purpose: d.Purpose, Trees: o.summary()})
+	ev, err := tutela.NewEvent(tutela.EventDisclose, time.Now(), d.person, tutela.Disclose{To: d.To, Purpose: d.Purpose, Trees: o.summary(), Contents: d.contentsOf(o.Exhibit())})
 	if err != nil {
 		return ev, err
 	}
@@ -294,6 +307,9 @@ func (d *disclosing) digest() [32]byte {
 	}
 	for _, o := range d.opened {
 		fmt.Fprintf(h, "%q %d %x\n", o.Exhibit(), o.count(), o.hash())
+	}
+	for _, path := range slices.Sorted(maps.Keys(d.stored)) {
+		fmt.Fprintln(h, path)
 	}
 	return [32]byte(h.Sum(nil))
 }

@@ -444,3 +444,38 @@ func TestNothingElseIsShown(t *testing.T) {
 	}
 	mustHold(t, o.Path)
 }
+
+// TestContent: a file is handed over if it is what its record says, and recorded.
+func TestContent(t *testing.T) {
+	t.Parallel()
+	d := newLab(t)
+	d.seize("7-B")
+	id := d.scan("7-B", 1, 9, func(int) bool { return false })
+	opened, good := d.opened(items(id, 1, 3)), filepath.Join(t.TempDir(), "file")
+	d.must(os.WriteFile(good, []byte("/drawn/picture 1.png"), 0o600))
+	item := func(leaf uint64) disclosure.Item { return items(id, leaf)[0] }
+	before := d.size()
+	for name, c := range map[string]disclosure.Content{
+		"not read": {Item: item(3), File: good}, "not opened": {Item: item(2), File: good}, "not there": {Item: item(1), File: good + "x"},
+		"other": {Item: item(1), File: "disclosure_test.go"},
+	} {
+		o := d.order()
+		o.Content = []disclosure.Content{c}
+		if _, err := o.Disclose(t.Context(), d.Lab, opened...); err == nil {
+			t.Errorf("%s: handed over", name)
+		}
+	}
+	if d.size() != before {
+		t.Error("something was recorded")
+	}
+	for form := range disclosure.Form(2) {
+		o := d.order()
+		o.Form, o.Content = form, []disclosure.Content{{Item: item(1), File: good}}
+		d.disclose(o, opened...)
+		mustHold(t, o.Path)
+	}
+	without := d.order()
+	if done := d.disclose(without, opened...); done.Events[0] != before+1 {
+		t.Errorf("records alone rest on entry %d, as the files do", done.Events[0])
+	}
+}

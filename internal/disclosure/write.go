@@ -30,35 +30,69 @@ func Vacant(path string) error {
 // write writes the bundle beside its place and renames it into it. Before the
 // rename there is no bundle, after it a whole one; a crash leaves a name that
 // begins with a dot.
-func (b bundle) write(path string, form Form) (err error) {
-	parent := filepath.Dir(path)
-	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(path)+"-*")
+func (d *disclosing) write(files bundle) (err error) {
+	parent := filepath.Dir(d.Path)
+	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(d.Path)+"-*")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	inside := filepath.Join(tmp, "bundle")
-	if form == Tar {
-		err = b.writeTar(inside)
+	inside, w := filepath.Join(tmp, "bundle"), &writing{files, d.stored}
+	if d.Form == Tar {
+		err = w.tar(inside)
 	} else {
-		err = b.writeFolder(inside)
+		err = w.folder(inside)
 	}
 	if err != nil {
 		return err
 	}
-	if err := Vacant(path); err != nil {
+	if err := Vacant(d.Path); err != nil {
 		return err
 	}
-	if err := os.Rename(inside, path); err != nil {
+	if err := os.Rename(inside, d.Path); err != nil {
 		return err
 	}
 	return durable.SyncDir(parent)
 }
 
-func (b bundle) writeFolder(root string) error {
-	folders := map[string]bool{root: true}
-	for name := range b {
-		for dir := filepath.Dir(filepath.Join(root, filepath.FromSlash(name))); dir != root; dir = filepath.Dir(dir) {
+// writing is a bundle on its way to the disk.
+type writing struct {
+	files  bundle
+	stored map[string]stored
+}
+
+// copyTo writes one file.
+func (w *writing) copyTo(to io.Writer, path string) error {
+	if s, ok := w.stored[path]; ok {
+		return s.copyTo(to)
+	}
+	_, err := to.Write(w.files[path])
+	return err
+}
+
+func (w *writing) size(path string) int64 {
+	if s, ok := w.stored[path]; ok {
+		return s.size
+	}
+	return int64(len(w.files[path]))
+}
+
+// paths are those of all files, sorted by their bytes.
+func paths(files bundle, stored map[string]stored) []string {
+	return slices.Sorted(func(yield func(string) bool) {
+		for path := range files {
+			if !yield(path) {
+				return
+			}
+		}
+		maps.Keys(stored)(yield)
+	})
+}
+
+func (w *writing) folder(root string) error {
+	all, folders := paths(w.files, w.stored), map[string]bool{root: true}
+	for _, path := range all {
+		for dir := filepath.Dir(filepath.Join(root, filepath.FromSlash(path))); dir != root; dir = filepath.Dir(dir) {
 			folders[dir] = true
 		}
 	}
@@ -67,7 +101,7 @@ func (b bundle) writeFolder(root string) error {
 			return err
 		}
 	}
-	if err := b.writeFiles(root); err != nil {
+	if err := w.writeFiles(root, all); err != nil {
 		return err
 	}
 	for dir := range folders {
@@ -82,35 +116,32 @@ func (b bundle) writeFolder(root string) error {
 // waits for it together, and a bundle may have ten thousands of files.
 const syncsAtOnce = 32
 
-func (b bundle) writeFiles(root string) error {
-	names := make(chan string)
-	failed := make(chan error, syncsAtOnce)
+func (w *writing) writeFiles(root string, all []string) error {
+	names, failed := make(chan string), make(chan error, syncsAtOnce)
 	var writers sync.WaitGroup
 	for range syncsAtOnce {
 		writers.Go(func() {
-			var errs error
-			for name := range names {
-				if errs == nil {
-					errs = writeSynced(filepath.Join(root, filepath.FromSlash(name)), func(w io.Writer) error { _, err := w.Write(b[name]); return err })
+			var err error
+			for path := range names {
+				if err == nil {
+					err = writeSynced(filepath.Join(root, filepath.FromSlash(path)), func(to io.Writer) error { return w.copyTo(to, path) })
 				}
 			}
-			failed <- errs
+			failed <- err
 		})
 	}
-	for _, name := range b.paths() {
-		names <- name
+	for _, path := range all {
+		names <- path
 	}
 	close(names)
 	writers.Wait()
 	close(failed)
-	var all error
+	var errs error
 	for err := range failed {
-		all = errors.Join(all, err)
+		errs = errors.Join(errs, err)
 	}
-	return all
+	return errs
 }
-
-func (b bundle) paths() []string { return slices.Sorted(maps.Keys(b)) }
 
 // writeSynced writes a new file, for its owner only.
 func writeSynced(name string, fill func(io.Writer) error) error {
@@ -124,27 +155,41 @@ func writeSynced(name string, fill func(io.Writer) error) error {
 	return f.Close()
 }
 
-// block is what a tar is made of, in bytes.
-const block = 512
+const (
+	block      = 512       // what a tar is made of, in bytes
+	maxTarFile = 1<<33 - 1 // what its eleven octal digits can tell, in bytes
+)
 
-func (b bundle) writeTar(name string) error {
-	return writeSynced(name, func(w io.Writer) error {
-		for _, path := range b.paths() {
-			padding := make([]byte, -len(b[path])&(block-1))
-			for _, part := range [][]byte{tarHeader(path, len(b[path])), b[path], padding} {
-				if _, err := w.Write(part); err != nil {
-					return err
-				}
+func (w *writing) tar(name string) error {
+	return writeSynced(name, func(to io.Writer) error {
+		for _, path := range paths(w.files, w.stored) {
+			if err := w.tarFile(to, path); err != nil {
+				return err
 			}
 		}
-		_, err := w.Write(make([]byte, 2*block))
+		_, err := to.Write(make([]byte, 2*block))
 		return err
 	})
 }
 
+func (w *writing) tarFile(to io.Writer, path string) error {
+	size := w.size(path)
+	if size > maxTarFile {
+		return fmt.Errorf("%s has %d bytes, in a tar a file has less than 8 GiB: write a folder", path, size)
+	}
+	if _, err := to.Write(tarHeader(path, size)); err != nil {
+		return err
+	}
+	if err := w.copyTo(to, path); err != nil {
+		return err
+	}
+	_, err := to.Write(make([]byte, -size&(block-1)))
+	return err
+}
+
 // tarHeader is the one header that a file of a bundle has: POSIX ustar, made
 // from the name and the size alone.
-func tarHeader(name string, size int) []byte {
+func tarHeader(name string, size int64) []byte {
 	h := make([]byte, block)
 	copy(h, name)
 	copy(h[100:], "0000644\x000000000\x000000000\x00")
