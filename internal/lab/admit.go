@@ -101,6 +101,11 @@ func openOther(ctx context.Context, a Admission, ours *ledger.Keys) (otherLab, e
 	if !isLab(l.Dir) {
 		return otherLab{}, fmt.Errorf("%w: %s has no lab.toml", ErrNoLab, l.Dir)
 	}
+	for _, part := range []string{"keys", "ledger"} {
+		if err := refuseOddFiles(ctx, filepath.Join(l.Dir, part)); err != nil {
+			return otherLab{}, err
+		}
+	}
 	if err := l.readConfig(); err != nil {
 		return otherLab{}, err
 	}
@@ -111,6 +116,21 @@ func openOther(ctx context.Context, a Admission, ours *ledger.Keys) (otherLab, e
 		return otherLab{}, fmt.Errorf("%w: it is this lab, or a copy of it", ErrNotAdmissible)
 	}
 	return otherLab{l}, nil
+}
+
+// refuseOddFiles refuses a folder that holds anything but files and folders: a pipe
+// would never end, and a link lead elsewhere. Who can still change the folder is not
+// kept from it.
+func refuseOddFiles(ctx context.Context, dir string) error {
+	return filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if err := errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		if !e.IsDir() && !e.Type().IsRegular() {
+			return fmt.Errorf("%w: %s is neither a file nor a folder", ErrNotAdmissible, name)
+		}
+		return nil
+	})
 }
 
 // offer is a sealed scan of another lab with all that its log tells of it.

@@ -162,6 +162,25 @@ func TestAdmitRefusesDamage(t *testing.T) {
 	}
 }
 
+// TestAdmitRefusesLinks puts a link in the place of each file of the field's ledger and
+// keys, which leads to the file itself: nothing is followed.
+func TestAdmitRefusesLinks(t *testing.T) {
+	field, office := fieldLab(t), officeLab(t)
+	l := openLab(t, office, Write)
+	for _, name := range append(ledgerFiles(t, field), filepath.Join(field, "keys", "log.key")) {
+		moved := filepath.Join(t.TempDir(), "moved")
+		if err := errors.Join(os.Rename(name, moved), os.Symlink(moved, name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Admit(t.Context(), Admission{From: field}, nothing); !errors.Is(err, ErrNotAdmissible) {
+			t.Errorf("%s is a link: %v", name, err)
+		}
+		if err := os.Rename(moved, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestAdmitEventThatLies: what an admit event says of the other log is held against
 // the proof in it whenever the lab is verified.
 func TestAdmitEventThatLies(t *testing.T) {

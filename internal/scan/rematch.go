@@ -24,7 +24,7 @@ func Rematch(ctx context.Context, grant authority.Grant, job Job) (tutela.MatchR
 		return tutela.MatchRun{}, err
 	}
 	defer records.Close()
-	run, m, err := openRun(job.Desk, job.ID, job.Sets)
+	run, m, err := openRun(ctx, job)
 	if err != nil {
 		return tutela.MatchRun{}, err
 	}

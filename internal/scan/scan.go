@@ -144,7 +144,7 @@ func (s *scan) open(ctx context.Context) (err error) {
 		return err
 	}
 	defer reader.Close()
-	if s.run, j.matches, err = openRun(s.job.Desk, s.job.ID, s.job.Sets); err != nil {
+	if s.run, j.matches, err = openRun(ctx, s.job); err != nil {
 		return err
 	}
 	if err := j.matches.catchUp(ctx, reader); err != nil {
@@ -164,28 +164,43 @@ func (s *scan) open(ctx context.Context) (err error) {
 }
 
 // openRun goes on with the newest match run if it was made against these sets,
-// is not complete and nothing was erased from it; else it begins the next.
-func openRun(desk Desk, id catalog.ScanID, sets Matcher) (run int, m *matching, err error) {
-	last, err := desk.LastMatchRun(id)
+// is not complete and nothing was erased from it; else it begins the next. One that
+// is in the log and has lost its cursor, as after a repair, is left as it is: it
+// would seem to be new.
+func openRun(ctx context.Context, job Job) (run int, m *matching, err error) {
+	last, err := job.Desk.LastMatchRun(job.ID)
+	if err != nil {
+		return 0, nil, err
+	}
+	told, err := toldRun(ctx, job)
 	if err != nil {
 		return 0, nil, err
 	}
 	for run = max(last, 1); ; run++ {
-		tree, err := desk.OpenMatches(id, run)
+		tree, err := job.Desk.OpenMatches(job.ID, run)
 		if errors.Is(err, ledger.ErrErased) {
 			continue
 		}
 		if err != nil {
 			return 0, nil, err
 		}
-		m, fits, err := openMatching(tree, sets)
-		if fits && err == nil {
+		m, fits, err := openMatching(tree, job.Sets)
+		if fits && err == nil && (run > told || len(tree.Cursor()) > 0) {
 			return run, m, nil
 		}
 		if err := errors.Join(err, tree.Close()); err != nil {
 			return 0, nil, err
 		}
 	}
+}
+
+// toldRun is the newest match run of the scan that is in the log, 0 if there is none.
+func toldRun(ctx context.Context, job Job) (int, error) {
+	s, err := job.Catalog.Scan(ctx, job.ID)
+	if err != nil || s.Run == nil {
+		return 0, err
+	}
+	return s.Run.Run, nil
 }
 
 // read walks the evidence and takes every record.
