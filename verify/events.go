@@ -167,15 +167,16 @@ func (h *history) link(e *event, caseNumber string) error {
 }
 
 // signed reports whether a key that was its actor's then signed an event. The
-// keys of the log, and the recovery key, may be changed by the recovery key too.
+// keys of the log, and the recovery key, may be changed by the recovery key too. An ID that two keys
+// have names nobody: whoever makes many keys finds two such.
 func (h *history) signed(e *event) bool {
 	keys := h.keys[e.Actor]
-	if (e.Kind == keyRotate || e.Kind == tutela.EventRecoveryKey) && h.recovery != nil {
-		keys = append(slices.Clone(keys), h.recovery)
+	mayRecover := (e.Kind == keyRotate || e.Kind == tutela.EventRecoveryKey) && h.recovery != nil
+	if mayRecover && !h.among(keys, h.vkeys[h.recovery]) {
+		keys = slices.Concat(keys, []note.Verifier{h.recovery})
 	}
-	return slices.ContainsFunc(keys, func(k note.Verifier) bool {
-		return fmt.Sprintf("%08x", k.KeyHash()) == e.Signer && k.Verify(e.message, e.Signature)
-	})
+	keys = slices.DeleteFunc(slices.Clone(keys), func(k note.Verifier) bool { return fmt.Sprintf("%08x", k.KeyHash()) != e.Signer })
+	return len(keys) == 1 && keys[0].Verify(e.message, e.Signature)
 }
 
 // learn takes in what an event says about keys.
@@ -193,20 +194,24 @@ func (h *history) learn(e *event) error {
 			h.keys[actor] = slices.DeleteFunc(keys, func(k note.Verifier) bool { return h.vkeys[k] == gone })
 		}
 	case tutela.EventRecoveryKey:
-		key, _, err := personKey(e, tutela.FactRecoveryKey)
+		key, vkey, err := personKey(e, tutela.FactRecoveryKey)
 		if err != nil {
 			return err
 		}
-		h.recovery = key
+		h.recovery, h.vkeys[key] = key, vkey
 	}
 	return nil
 }
 
 // enrol puts a key in force, once.
 func (h *history) enrol(actor string, key note.Verifier, vkey string) {
-	if !slices.ContainsFunc(h.keys[actor], func(k note.Verifier) bool { return h.vkeys[k] == vkey }) {
+	if !h.among(h.keys[actor], vkey) {
 		h.keys[actor], h.vkeys[key] = append(h.keys[actor], key), vkey
 	}
+}
+
+func (h *history) among(keys []note.Verifier, vkey string) bool {
+	return slices.ContainsFunc(keys, func(k note.Verifier) bool { return h.vkeys[k] == vkey })
 }
 
 func personKey(e *event, fact string) (note.Verifier, string, error) {

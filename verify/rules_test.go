@@ -223,17 +223,51 @@ func TestRecoveryKeySignsRotations(t *testing.T) {
 			by(e[7], old)
 			by(e[8], old)
 		}, true},
-		"itself":      {func(d *drawing, e map[int]*tutela.Event) { e[8] = register(d, old); by(e[8], old) }, false},
-		"too late":    {func(d *drawing, e map[int]*tutela.Event) { e[8] = register(d, old); by(e[7], old) }, false},
-		"never":       {func(d *drawing, e map[int]*tutela.Event) { by(e[7], old) }, false},
-		"a seal":      {func(d *drawing, e map[int]*tutela.Event) { e[4] = register(d, old); by(e[6], old) }, false},
-		"by another":  {func(d *drawing, e map[int]*tutela.Event) { e[4] = register(d, old); by(e[7], young) }, false},
+		"itself":     {func(d *drawing, e map[int]*tutela.Event) { e[8] = register(d, old); by(e[8], old) }, false},
+		"too late":   {func(d *drawing, e map[int]*tutela.Event) { e[8] = register(d, old); by(e[7], old) }, false},
+		"never":      {func(d *drawing, e map[int]*tutela.Event) { by(e[7], old) }, false},
+		"a seal":     {func(d *drawing, e map[int]*tutela.Event) { e[4] = register(d, old); by(e[6], old) }, false},
+		"by another": {func(d *drawing, e map[int]*tutela.Event) { e[4] = register(d, old); by(e[7], young) }, false},
+		"enrolled too": {func(d *drawing, e map[int]*tutela.Event) {
+			e[1], e[4] = register(d, old), d.act(tutela.EventKeyEnrol, "", -1, textFact("actor", d.header[4]), textFact("actor-key", old.vkey()))
+			by(e[7], old)
+		}, true},
 		"ML-DSA":      {func(d *drawing, e map[int]*tutela.Event) { e[4] = register(d, noteKey{"r", 6, 2}) }, false},
 		"the officer": {func(d *drawing, e map[int]*tutela.Event) { sign(e[7]) }, true},
 	} {
 		d := quickDrawing()
 		d.edit = func(e map[int]*tutela.Event) { c.edit(d, e) }
 		if held(t, panel, mutant{name: "recovery: " + name, files: d.draw(), bound: !c.want}) != c.want {
+			t.Errorf("%s: not as it should be", name)
+		}
+	}
+}
+
+// TestKeyIDsThatTwoKeysHave: key IDs have four bytes, and whoever makes many keys
+// finds two that share one. Which of them signed must not be for a verifier to
+// choose; one of these is no point of the curve, which programs notice at
+// different times.
+func TestKeyIDsThatTwoKeysHave(t *testing.T) {
+	panel, good, bad := judges(t), drawnOfficer, noteKey{kind: 1}
+	idOf := func(name string, public []byte) string { return string(sum256(join(name, "\n", 1, public))[:4]) }
+	noPoint, public, names := bytes.Repeat([]byte{2}, 32), good.public(), map[string]string{}
+	for i := 0; bad.name == ""; i++ {
+		name := fmt.Sprintf("k%d", i)
+		names[idOf(name, public)] = name
+		if other, ok := names[idOf(name+"x", noPoint)]; ok {
+			good.name, bad.name = other, name+"x"
+		}
+	}
+	vkey := fmt.Sprintf("%s+%x+%s", bad.name, idOf(bad.name, noPoint), base64.StdEncoding.EncodeToString(join(1, noPoint)))
+	for name, order := range map[string][]string{"bad first": {vkey, good.vkey()}, "good first": {good.vkey(), vkey}, "good alone": {good.vkey()}} {
+		d := quickDrawing()
+		d.edit = func(e map[int]*tutela.Event) {
+			for i, key := range order {
+				e[i] = d.act(tutela.EventKeyEnrol, "", -1, textFact("actor", d.header[4]), textFact("actor-key", key))
+			}
+			e[5].Signer, e[5].Signature = fmt.Sprintf("%x", good.id()), ed25519.Sign(good.ed25519(), ledger.EventMessage(e[5]))
+		}
+		if want := len(order) == 1; held(t, panel, mutant{name: name, files: d.draw(), bound: !want}) != want {
 			t.Errorf("%s: not as it should be", name)
 		}
 	}

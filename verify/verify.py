@@ -339,8 +339,9 @@ def check_chains(events, head):
         if e.exhibit: last[e.exhibit] = n
         if e.signer or e.sig:
             of = keys.get(e.actor, []) + (recovery if e.kind in (b"key-rotate", b"recovery-key") else [])
-            of = [k for k in of if ident(k).hex().encode() == e.signer]
-            need(any(ed25519(k[2], e.message, e.sig) for k in of), f"the signature of {n} does not hold")
+            of = list({k for k in of if ident(k).hex().encode() == e.signer})
+            need(len(of) == 1, f"a signer of {n} that is unknown, or is two")
+            need(ed25519(of[0][2], e.message, e.sig), f"the signature of {n} does not hold")
         these = [vkey(k, 1) for k in e.all(b"actor-key")]
         if e.kind == b"key-enrol": keys.setdefault(e.all(b"actor")[0], []).extend(these)
         if e.kind == b"recovery-key": recovery = [vkey(e.all(b"recovery-key")[0], 1)]

@@ -158,9 +158,18 @@ func canonicalSignatures(n *note.Note, signed []byte) error {
 }
 
 // OpenSignature demands that one of the keys has signed text, and that signature
-// is its one line and nothing else: C2SP signed-note. Errors wrap [ErrSignature].
+// is its one line and nothing else: C2SP signed-note. No two of the keys may have
+// one name and one ID. Errors wrap [ErrSignature].
 func OpenSignature(text, signature []byte, keys []note.Verifier) error {
-	n, err := note.Open(slices.Concat(text, []byte("\n"), signature), anyOf(keys))
+	known := map[string]bool{}
+	for _, k := range keys {
+		id := fmt.Sprintf("%s+%08x", k.Name(), k.KeyHash())
+		if known[id] {
+			return fmt.Errorf("%w: two keys %s", ErrSignature, id)
+		}
+		known[id] = true
+	}
+	n, err := note.Open(slices.Concat(text, []byte("\n"), signature), note.VerifierList(keys...))
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrSignature, err)
 	}
@@ -175,23 +184,3 @@ func OpenSignature(text, signature []byte, keys []note.Verifier) error {
 
 // ErrSignature is wrapped by every refusal of [OpenSignature].
 var ErrSignature = errors.New("signature does not hold")
-
-// anyOf are keys of which a line may name any. Two that answer to one name and ID
-// are known to nobody.
-type anyOf []note.Verifier
-
-func (keys anyOf) Verifier(name string, hash uint32) (found note.Verifier, err error) {
-	for _, k := range keys {
-		if k.Name() != name || k.KeyHash() != hash {
-			continue
-		}
-		if found != nil {
-			return nil, fmt.Errorf("two keys %08x of %s", hash, name)
-		}
-		found = k
-	}
-	if found == nil {
-		return nil, &note.UnknownVerifierError{Name: name, KeyHash: hash}
-	}
-	return found, nil
-}
