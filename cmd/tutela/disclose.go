@@ -293,6 +293,8 @@ func explainDisclosure(err error) error {
 		return hint(err, "choose another place, or move what is there; nothing was written and nothing recorded")
 	case errors.Is(err, disclosure.ErrBadOrder):
 		return &hinted{err, "name case, recipient and purpose in one line of printable text", exitUsage}
+	case errors.Is(err, disclosure.ErrNoHead):
+		return hint(err, "the policy's witnesses must sign it first, tutela lab policy names them; then type the same again")
 	case errors.Is(err, disclosure.ErrNoChain):
 		return hint(err, "its events were recorded by a version that did not link them; scan it as a new exhibit")
 	}

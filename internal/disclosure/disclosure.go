@@ -41,6 +41,7 @@ var (
 	ErrNothing  = errors.New("nothing was chosen")
 	ErrNoChain  = errors.New("its history is not linked from the seizure on")
 	ErrBadOrder = errors.New("the order cannot be written down")
+	ErrNoHead   = errors.New("the head of the log is not signed as the policy demands")
 )
 
 // Form is how a bundle lies on the disk.

@@ -357,7 +357,7 @@ func TestNoQuorumNoDisclosure(t *testing.T) {
 	opened := d.opened(items(id, 1))
 	o := d.order()
 	before := d.size()
-	if _, err := o.Disclose(t.Context(), d.Lab, opened...); err == nil || !strings.Contains(err.Error(), "quorum") {
+	if _, err := o.Disclose(t.Context(), d.Lab, opened...); !errors.Is(err, disclosure.ErrNoHead) || !strings.Contains(err.Error(), "quorum") {
 		t.Errorf("without a witness: %v", err)
 	}
 	if d.size() != before || disclosure.Vacant(o.Path) != nil {

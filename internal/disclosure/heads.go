@@ -48,7 +48,7 @@ func (d *disclosing) signedHead(ctx context.Context, size uint64) ([]byte, error
 	}
 	signed = withoutStrangers(signed, d.policy)
 	if d.head, _, err = d.policy.Open(signed, check.OthersRefused); err != nil {
-		return nil, fmt.Errorf("the head of the log: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrNoHead, err)
 	}
 	if d.head.Size < size {
 		return nil, fmt.Errorf("the head of the log has %d entries, the disclosure is entry %d", d.head.Size, size-1)
