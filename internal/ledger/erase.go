@@ -104,18 +104,7 @@ func (r *Reader) note(index uint64) (erasedLeaf, error) {
 // replaceFile makes content what a file holds: before the rename the old one
 // stands whole, after it the new one.
 func replaceFile(d disk, name, fresh string, content []byte) error {
-	f, err := d.open(fresh, readWriteCreate)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	if _, err := f.WriteAt(content, 0); err != nil {
-		return err
-	}
-	if err := f.sync(); err != nil {
+	if err := createFile(d, fresh, content); err != nil {
 		return err
 	}
 	if err := d.rename(fresh, name); err != nil {

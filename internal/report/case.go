@@ -438,7 +438,7 @@ func under(authority string) string {
 func (g *graph) result(n node, ev Entry, f *found, device string) {
 	s := f.scan
 	switch {
-	case ev.Kind == tutela.EventSeal && s.Seal != nil && ev.Index == s.SealIndex:
+	case (ev.Kind == tutela.EventSeal || ev.Kind == tutela.EventAdmit) && s.Seal != nil && ev.Index == s.SealIndex:
 		n.time("uco-action:startTime", s.Started)
 		n.refer("uco-action:instrument", g.tool(s.Seal.Tool))
 		n.refer("uco-action:object", append([]string{device}, f.sources...)...)

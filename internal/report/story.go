@@ -202,7 +202,8 @@ var eventWords = map[tutela.EventKind]string{
 	tutela.EventScanStart: "reading begun", tutela.EventInterim: "interim root", tutela.EventSeal: "reading finished, root sealed",
 	tutela.EventMatchRun: "held against hash sets", tutela.EventRenew: "root under another hash", tutela.EventAdmit: "scan of another log taken over",
 	tutela.EventGrade: "graded", tutela.EventAccess: "access", tutela.EventExport: "exported", tutela.EventDisclose: "disclosed",
-	tutela.EventErase: "records erased", tutela.EventRefused: "refused", tutela.EventToolValidate: "compared with another program",
+	tutela.EventRepair: "damaged files of the ledger made again, with the same root",
+	tutela.EventErase:  "records erased", tutela.EventRefused: "refused", tutela.EventToolValidate: "compared with another program",
 }
 
 func happened(ev Entry) string {
@@ -210,10 +211,16 @@ func happened(ev Entry) string {
 	if !known {
 		what = words(string(ev.Kind))
 	}
-	if ev.Kind == tutela.EventTransfer {
+	switch ev.Kind {
+	case tutela.EventTransfer:
 		var t tutela.Transfer
 		if tutela.DecodeDetail(ev.Detail, &t) == nil {
 			what += " to " + t.To + " (" + t.Reason + ")"
+		}
+	case tutela.EventReceive:
+		var r tutela.Receipt
+		if tutela.DecodeDetail(ev.Detail, &r) == nil {
+			what += " from " + r.From + " by " + r.To
 		}
 	}
 	return what
