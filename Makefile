@@ -9,7 +9,7 @@ FUZZTIME ?= 30s
 .DEFAULT_GOAL := help
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./tutela, one static binary
 	$(GO) build -trimpath -o tutela ./cmd/tutela
@@ -49,7 +49,7 @@ torture: ## kill what writes the ledger TORTURE times, and go deeper in all that
 bench: ## measure against the tools people use today; one table of ratios
 	$(GO) run ./bench
 
-lint: vet staticcheck vulnerabilities generated cross ## all checks that are not tests
+lint: vet staticcheck vulnerabilities generated cross reproducible ## all checks that are not tests
 
 vet:
 	$(GO) vet ./...
@@ -88,12 +88,10 @@ case-check: ## hold CASE/UCO against its shapes by two other engines (needs node
 demo: ## synthetic evidence, the whole way, in under a minute
 	$(GO) run ./cmd/tutela demo
 
-release: ## reproducible binaries for six platforms in ./dist
-	@mkdir -p dist
-	@for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
-		os=$${target%/*}; arch=$${target#*/}; ext=; [ $$os = windows ] && ext=.exe; \
-		GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o dist/tutela-$$os-$$arch$$ext ./cmd/tutela || exit 1; \
-		GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o dist/tutela-verify-$$os-$$arch$$ext ./cmd/tutela-verify || exit 1; \
-	done; cd dist && sha256sum tutela-* > SHA256SUMS && cat SHA256SUMS
+release: ## reproducible binaries for six platforms in ./dist, from a clean clone
+	$(GO) run ./release
 
-.PHONY: help build verifier test race fuzz mutants torture bench lint vet staticcheck vulnerabilities generated cross case-check demo release
+reproducible: ## build every program twice, in two folders, and compare the bytes
+	$(GO) test ./release -run TestTwiceTheSame -every
+
+.PHONY: help build verifier test race fuzz mutants torture bench lint vet staticcheck vulnerabilities generated cross case-check demo release reproducible

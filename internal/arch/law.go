@@ -88,6 +88,7 @@ var law = []room{
 	{name: "cmd/tutela-verify", may: []string{"verify"}, modules: []string{}, readOnly: true},
 	{name: "cmd", may: []string{"", "internal/build", "internal/validation", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/disclosure", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/report", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/actor", "match", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
+	{name: "release", modules: []string{}},
 }
 
 var ledgerModules = []string{"github.com/transparency-dev/", "golang.org/x/mod/sumdb", "golang.org/x/sys", "filippo.io/mldsa"}
