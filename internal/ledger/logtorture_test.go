@@ -48,8 +48,8 @@ func TestLogKilledAtRandom(t *testing.T) {
 			if n%tortureLogKills == 0 {
 				l = newTorturedLog(t, kind)
 			}
-			l.kill(time.Duration(r.IntN([]int{100_000, 700_000}[r.IntN(2)])) * time.Microsecond)
 			was := l.acknowledged
+			l.kill(time.Duration(r.IntN([]int{100_000, 700_000}[r.IntN(2)])) * time.Microsecond)
 			changes += l.judge()
 			events += l.acknowledged - was
 		}
