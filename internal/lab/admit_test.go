@@ -111,6 +111,7 @@ func TestAdmitCrashes(t *testing.T) {
 // TestAdmittedSeedsLieOnce: a seed that lay in two files could be erased from one
 // of them and open the record by the other.
 func TestAdmittedSeedsLieOnce(t *testing.T) {
+	t.Parallel()
 	field, office := fieldLab(t), officeLab(t)
 	l := openLab(t, office, Write)
 	if err := l.AddExhibitSeed("A"); err != nil { // known here, and never scanned
@@ -142,6 +143,7 @@ func TestAdmittedSeedsLieOnce(t *testing.T) {
 // TestAdmitRefusesDamage changes each byte-bearing file of the field's ledger in
 // turn; nothing is admitted from any.
 func TestAdmitRefusesDamage(t *testing.T) {
+	t.Parallel()
 	field, office := fieldLab(t), officeLab(t)
 	l := openLab(t, office, Write)
 	for _, name := range ledgerFiles(t, field) {
@@ -165,6 +167,7 @@ func TestAdmitRefusesDamage(t *testing.T) {
 // TestAdmitRefusesLinks puts a link in the place of each file of the field's ledger and
 // keys, which leads to the file itself: nothing is followed.
 func TestAdmitRefusesLinks(t *testing.T) {
+	t.Parallel()
 	field, office := fieldLab(t), officeLab(t)
 	l := openLab(t, office, Write)
 	for _, name := range append(ledgerFiles(t, field), filepath.Join(field, "keys", "log.key")) {
@@ -184,6 +187,7 @@ func TestAdmitRefusesLinks(t *testing.T) {
 // TestAdmitEventThatLies: what an admit event says of the other log is held against
 // the proof in it whenever the lab is verified.
 func TestAdmitEventThatLies(t *testing.T) {
+	t.Parallel()
 	l := openLab(t, officeLab(t), Write)
 	if err := l.Admit(t.Context(), Admission{From: fieldLab(t)}, nothing); err != nil {
 		t.Fatal(err)

@@ -116,6 +116,7 @@ var order = Erasure{Exhibit: "A", Scan: 1, Leaves: []uint64{6, 4}, Case: "1", Au
 
 // TestEraseWholeRound erases from a lab and looks everywhere.
 func TestEraseWholeRound(t *testing.T) {
+	t.Parallel()
 	dir, l := labOfTwo(t)
 	proofs := proofsOf(t, l)
 	told, err := l.Erase(t.Context(), order)
@@ -332,6 +333,7 @@ func copyLab(t *testing.T, from string) string {
 // TestEraseAsksBeforeLosing erases where the evidence had changed between two
 // scans: the leaf of the same number is the record of another file there.
 func TestEraseAsksBeforeLosing(t *testing.T) {
+	t.Parallel()
 	_, l := labOfTwo(t)
 	sealedScan(t, l, 3, drawn(5), drawn(4), drawn(3), drawn(2), drawn(1))
 	e := order
@@ -358,6 +360,7 @@ func TestEraseAsksBeforeLosing(t *testing.T) {
 }
 
 func TestEraseRefuses(t *testing.T) {
+	t.Parallel()
 	_, l := labOfTwo(t)
 	for _, change := range []func(*Erasure){
 		func(e *Erasure) { e.Leaves = nil },
@@ -385,6 +388,7 @@ func TestEraseRefuses(t *testing.T) {
 // TestScanAfterErasing scans, matches and erases again on an exhibit of which
 // something was erased: trees that begin then have seeds of their own.
 func TestScanAfterErasing(t *testing.T) {
+	t.Parallel()
 	dir, l := labOfTwo(t)
 	if _, err := l.Erase(t.Context(), order); err != nil {
 		t.Fatal(err)
@@ -422,6 +426,7 @@ func TestScanAfterErasing(t *testing.T) {
 
 // TestVerifyHoldsErasedAgainstTheLog erases behind the log's back.
 func TestVerifyHoldsErasedAgainstTheLog(t *testing.T) {
+	t.Parallel()
 	_, l := labOfTwo(t)
 	id := catalog.ScanID{Exhibit: "A", Number: 1}
 	secret, err := l.recordsSecret(id)

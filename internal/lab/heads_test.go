@@ -58,6 +58,7 @@ func pending(t *testing.T, b []byte, calendar string) []byte {
 }
 
 func TestHeadsGrowAtTheirEnd(t *testing.T) {
+	t.Parallel()
 	l := openLab(t, newLab(t), Write)
 	h := l.Heads()
 	size, signed := head(t, l)
@@ -95,6 +96,7 @@ func TestHeadsGrowAtTheirEnd(t *testing.T) {
 
 // However the lines were mixed, the log's own stand first.
 func TestHeadsPutTheLogFirst(t *testing.T) {
+	t.Parallel()
 	l := openLab(t, newLab(t), Write)
 	size, signed := head(t, l)
 	text, lines, _ := strings.Cut(string(signed), "\n\n")
@@ -108,6 +110,7 @@ func TestHeadsPutTheLogFirst(t *testing.T) {
 }
 
 func TestHeadsRefuse(t *testing.T) {
+	t.Parallel()
 	dir := newLab(t)
 	l := openLab(t, dir, Write)
 	h := l.Heads()
@@ -149,6 +152,7 @@ func TestHeadsRefuse(t *testing.T) {
 
 // A second head of one size is what a fork of the log looks like from inside.
 func TestHeadsNoticeAFork(t *testing.T) {
+	t.Parallel()
 	l, other := openLab(t, newLab(t), Write), openLab(t, newLab(t), Write)
 	size, signed := head(t, l)
 	if err := l.Heads().Save(size, signed); err != nil {
@@ -164,6 +168,7 @@ func TestHeadsNoticeAFork(t *testing.T) {
 
 // What a crash or a stranger left in the folder is no head, and stops nobody.
 func TestHeadsPassOverGarbage(t *testing.T) {
+	t.Parallel()
 	l := openLab(t, newLab(t), Write)
 	h := l.Heads()
 	if sizes, err := h.Sizes(); err != nil || len(sizes) != 0 {
@@ -214,6 +219,7 @@ func TestHeadsPassOverGarbage(t *testing.T) {
 }
 
 func TestAnchorGrows(t *testing.T) {
+	t.Parallel()
 	l := openLab(t, newLab(t), Write)
 	h := l.Heads()
 	size, signed := head(t, l)

@@ -46,6 +46,7 @@ func record(t *testing.T, l *Lab, kind tutela.EventKind, exhibit string, detail 
 }
 
 func TestInitRefusesAFilledFolder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "thesis.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -84,6 +85,7 @@ func sameFolder(t *testing.T, a, b string) bool {
 }
 
 func TestOneWriterManyReaders(t *testing.T) {
+	t.Parallel()
 	dir := newLab(t)
 	openLab(t, dir, Write)
 	if _, err := Open(t.Context(), dir, Write, "second"); !errors.Is(err, durable.ErrLocked) || !strings.Contains(err.Error(), "tester") {
@@ -94,6 +96,7 @@ func TestOneWriterManyReaders(t *testing.T) {
 }
 
 func TestNewerLab(t *testing.T) {
+	t.Parallel()
 	dir := newLab(t)
 	toml := filepath.Join(dir, "lab.toml")
 	text, err := os.ReadFile(toml)
@@ -117,6 +120,7 @@ func TestNewerLab(t *testing.T) {
 // The catalogue is derived: without it a reader says so, and a writer makes it
 // again with everything that was in it, records too.
 func TestLostCatalogIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	dir := newLab(t)
 	l := openLab(t, dir, Write)
 	id := scanOfOne(t, l)
@@ -174,6 +178,7 @@ func begunScan(t *testing.T, l *Lab) catalog.ScanID {
 
 // A repeated event is written once and answered twice.
 func TestRepeatedEvent(t *testing.T) {
+	t.Parallel()
 	l := openLab(t, newLab(t), Write)
 	ev := tutela.Event{Kind: tutela.EventAccess, Detail: []byte("{}"), Key: "once"}
 	first, err := l.Record(t.Context(), ev)
@@ -190,6 +195,7 @@ func TestRepeatedEvent(t *testing.T) {
 // Verification names what was changed, whichever file it was, in a lab of either
 // kind.
 func TestVerifyFindsEveryChange(t *testing.T) {
+	t.Parallel()
 	t.Run("tiles", func(t *testing.T) { wantEveryChangeFound(t, newLab(t)) })
 	t.Run("plain", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "lab")
@@ -268,6 +274,7 @@ func refused(t *testing.T, dir string) bool {
 }
 
 func TestEscapedLabelsAreDistinct(t *testing.T) {
+	t.Parallel()
 	seen := map[string]string{}
 	for _, label := range []string{"7-B", "7-b", "7/B", "7%2fB", "..", ".", "a b", "A B", "é", "e\u0301", "x.", "con"} {
 		name := escape(label)

@@ -7,6 +7,7 @@ import (
 
 // TestWitnessLines keeps what a lab keeps of a policy, whatever stands beside it.
 func TestWitnessLines(t *testing.T) {
+	t.Parallel()
 	const policy = "# watched\nlog a+b+c\n\twitness  w\tx+y+z   https://w.example \n\nquorum w\n"
 	const want = "witness w x+y+z https://w.example\nquorum w\n"
 	got := WitnessLines([]byte(policy))

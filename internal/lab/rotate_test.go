@@ -22,6 +22,7 @@ func newTestLab(t *testing.T) (*Lab, string) {
 // TestReadersOutliveAChangeOfKeys: who opened the lab before goes on reading, also
 // when only the new keys have signed.
 func TestReadersOutliveAChangeOfKeys(t *testing.T) {
+	t.Parallel()
 	l, dir := newTestLab(t)
 	reader := openLab(t, dir, Read)
 	before := reader.LogKeys()
@@ -51,6 +52,7 @@ func TestReadersOutliveAChangeOfKeys(t *testing.T) {
 // TestRotationCutShort leaves new keys that no event announces, as a crash does,
 // and opens: who looks changes nothing, who writes throws them away.
 func TestRotationCutShort(t *testing.T) {
+	t.Parallel()
 	l, dir := newTestLab(t)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -74,6 +76,7 @@ func TestRotationCutShort(t *testing.T) {
 
 // TestRecoveryKeyThatIsNotRegistered leaves no file behind that helps nobody.
 func TestRecoveryKeyThatIsNotRegistered(t *testing.T) {
+	t.Parallel()
 	l, _ := newTestLab(t)
 	file := filepath.Join(t.TempDir(), "recovery.key")
 	demand, err := tutela.EncodeDetail(Policy{Signatures: true})

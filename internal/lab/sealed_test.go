@@ -46,6 +46,7 @@ func countSealed(t *testing.T, dir string) (sealed, all int) {
 // file, and opens the lab to look, which changes nothing, and to write, which
 // brings it to its end.
 func TestEncryptKeysCrashes(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "lab")
 	if err := Init(t.Context(), dir, Config{Agency: "Example Police", Country: "BE"}, "erika"); err != nil {
 		t.Fatal(err)
@@ -115,6 +116,7 @@ func openHalf(t *testing.T, dir string, key *[32]byte, sealed int) {
 
 // TestEncryptKeysAnew wraps the key that there is once more, and goes back.
 func TestEncryptKeysAnew(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "lab")
 	if err := Init(t.Context(), dir, Config{Agency: "Example Police", Country: "BE"}, "erika"); err != nil {
 		t.Fatal(err)

@@ -36,6 +36,7 @@ func sealWithBoth(t *testing.T, l *Lab, bend func(*tutela.Fact)) catalog.ScanID 
 // TestSecondRootIsProvenAndVerified seals a scan with two roots, proves its record
 // under both and verifies both.
 func TestSecondRootIsProvenAndVerified(t *testing.T) {
+	t.Parallel()
 	l := openLab(t, newLab(t), Write)
 	id := sealWithBoth(t, l, func(*tutela.Fact) {})
 	v, err := l.Verify(t.Context(), nil)
@@ -58,6 +59,7 @@ func TestSecondRootIsProvenAndVerified(t *testing.T) {
 // TestSecondRootThatIsNotTheTree is an event that names another second root, or
 // another number of leaves, than the tree has.
 func TestSecondRootThatIsNotTheTree(t *testing.T) {
+	t.Parallel()
 	for name, bend := range map[string]func(*tutela.Fact){
 		"root":   func(f *tutela.Fact) { f.Value[63] ^= 1 },
 		"length": func(f *tutela.Fact) { f.Value = f.Value[:63] },

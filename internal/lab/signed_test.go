@@ -12,6 +12,7 @@ import (
 // TestVerifyJudgesSignatures writes past the rules that recording keeps, as who has
 // the log's keys can, and has verifying name each.
 func TestVerifyJudgesSignatures(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "lab")
 	if err := Init(t.Context(), dir, Config{Agency: "Example Police", Country: "BE"}, "erika"); err != nil {
 		t.Fatal(err)

@@ -51,6 +51,7 @@ func mustRecord(t *testing.T, l *Lab, ev tutela.Event) uint64 {
 // TestPeopleSign enrols a key, has events signed by it, demands signatures by
 // policy and withdraws the key, and reads all that back from the log.
 func TestPeopleSign(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "lab")
 	if err := Init(t.Context(), dir, Config{Agency: "Example Police", Country: "BE"}, "erika"); err != nil {
 		t.Fatal(err)
@@ -112,6 +113,7 @@ func wantSigned(t *testing.T, l *Lab, index uint64, by personKey) {
 // A scan and the ticker beside it record at once: the catalogue follows in the order
 // of the log, and what stands can be read meanwhile.
 func TestRecordFromManyAtOnce(t *testing.T) {
+	t.Parallel()
 	dir := newLab(t)
 	l := openLab(t, dir, Write)
 	var all sync.WaitGroup

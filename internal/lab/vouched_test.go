@@ -74,6 +74,7 @@ func wantProblem(t *testing.T, l *Lab, want string) {
 }
 
 func TestVerifyHoldsHeadsAgainstTheLog(t *testing.T) {
+	t.Parallel()
 	dir := newLab(t)
 	l := openLab(t, dir, Write)
 	a := newAuthority(t, time.Now)
@@ -118,6 +119,7 @@ func TestVerifyHoldsHeadsAgainstTheLog(t *testing.T) {
 // A log that was cut back, or has another history, contradicts the heads that were
 // kept.
 func TestVerifyNoticesAnotherHistory(t *testing.T) {
+	t.Parallel()
 	dir := newLab(t)
 	l := openLab(t, dir, Write)
 	record(t, l, tutela.EventCaseOpen, "", tutela.Case{Number: "1", Title: "x"})
@@ -149,6 +151,7 @@ func TestVerifyNoticesAnotherHistory(t *testing.T) {
 
 // Heads that retired keys signed stay good; those of a stranger do not.
 func TestVerifyHeadsOfRetiredKeys(t *testing.T) {
+	t.Parallel()
 	k := vouching{keys: []rotation{{index: 4, retired: []string{"a"}, next: []string{"b"}}, {index: 9, retired: []string{"b"}, next: []string{"c"}}}}
 	for size, want := range map[uint64]string{1: "a", 4: "a", 5: "a b", 6: "b", 9: "b", 10: "b c", 11: "today"} {
 		var got []string
@@ -164,6 +167,7 @@ func TestVerifyHeadsOfRetiredKeys(t *testing.T) {
 // An event that says it was later than a stamp over it was written by a clock that
 // was ahead. That is told; it is no fault of the ledger.
 func TestVerifyNoticesAClockThatWasAhead(t *testing.T) {
+	t.Parallel()
 	l := openLab(t, newLab(t), Write)
 	a := newAuthority(t, time.Now)
 	demandRoots(t, l, a)
@@ -176,6 +180,7 @@ func TestVerifyNoticesAClockThatWasAhead(t *testing.T) {
 }
 
 func TestStandingKnowsWhatCallsForAStamp(t *testing.T) {
+	t.Parallel()
 	dir := newLab(t)
 	l := openLab(t, dir, Write)
 	if s, err := l.Standing(t.Context()); err != nil || s.Weighty != 0 || s.Asked != 0 {
@@ -221,6 +226,7 @@ func blockHash(header []byte) []byte {
 }
 
 func TestAnchorIsJudged(t *testing.T) {
+	t.Parallel()
 	signed := []byte("a head\n")
 	p := timestamp.NewProof(signed)
 	if err := p.Attach(p.Digest[:], []byte("\x08\x00\x05\x88\x96\x0d\x73\xd7\x19\x01\x03\xb0\xea\x01")); err != nil {
@@ -259,6 +265,7 @@ func TestAnchorIsJudged(t *testing.T) {
 
 // A stamp over the head before a witness came covers one line less, and holds.
 func TestStampBeforeTheWitness(t *testing.T) {
+	t.Parallel()
 	l := openLab(t, newLab(t), Write)
 	a := newAuthority(t, time.Now)
 	size, signed := keep(t, l, a)
