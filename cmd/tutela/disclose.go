@@ -83,7 +83,11 @@ func (c *discloseCommand) order(a *app, l *lab.Lab, officer actor.Signer) (discl
 		o.Form = disclosure.Tar
 	}
 	files := map[string][]byte{"verify.py": verify.Script}
-	o.Enclose = func(*disclosure.Contents) (map[string][]byte, error) { return files, nil }
+	o.Enclose = func(of *disclosure.Contents) (map[string][]byte, error) {
+		papers, err := bundledPapers(a, l, of)
+		maps.Copy(files, papers)
+		return files, err
+	}
 	err := encloseValidation(a, l, &o, files)
 	return o, err
 }

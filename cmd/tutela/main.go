@@ -65,6 +65,8 @@ type commands struct {
 	Scan      scanCommand      `cmd:"" help:"Read an exhibit: digests, matches, ledger, seal."`
 	Rematch   rematchCommand   `cmd:"" help:"Match what was recorded against the sets as they are now."`
 	Find      findCommand      `cmd:"" help:"Find items in the catalogue."`
+	Report    reportCommand    `cmd:"" help:"Write a case up for a court: report, draft of a certificate, CASE/UCO."`
+	Export    exportCommand    `cmd:"" help:"Write an exhibit for another program."`
 	Disclose  discloseCommand  `cmd:"" help:"Hand records to a court, with everything it takes to check them."`
 	Verify    verifyCommand    `cmd:"" help:"Check what was handed over; needs no lab."`
 	Ledger    ledgerCommand    `cmd:"" help:"The ledger: head, log, verify, prove, renew, scrub, rescan."`
@@ -114,9 +116,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return report(errs, &hinted{err: err, hint: "tutela --help", code: exitUsage})
+		return complain(errs, &hinted{err: err, hint: "tutela --help", code: exitUsage})
 	}
-	return report(errs, parsed.Run(newApp(ctx, &c, out, errs)))
+	return complain(errs, parsed.Run(newApp(ctx, &c, out, errs)))
 }
 
 // exit is what kong's own way out of the program is turned into.
@@ -161,8 +163,8 @@ var (
 	errIntegrity  = &hinted{err: errors.New("something does not verify"), code: exitIntegrity}
 )
 
-// report prints the error and says which exit code it means.
-func report(errs io.Writer, err error) int {
+// complain prints the error and says which exit code it means.
+func complain(errs io.Writer, err error) int {
 	if err == nil {
 		return exitOK
 	}
