@@ -152,6 +152,7 @@ func benchmarkLibrary(b *testing.B, n int) {
 		}
 	}
 	b.ReportMetric(float64(sizeOf(files)), "bundle-bytes")
+	b.ReportMetric(float64(len(files["trees/400010-records/proof"])), "proof-bytes")
 }
 
 func benchmarkScript(b *testing.B, n int) {
