@@ -278,9 +278,6 @@ func (c *account) met(id catalog.ScanID, run *tutela.MatchRun) (map[uint64][]tut
 		return nil, fmt.Errorf("%w: root %s, the log says %s", lab.ErrIntegrity, tree.Root(), run.Root)
 	}
 	for m, err := range tree.Matches(0) {
-		if errors.Is(err, ledger.ErrErased) {
-			continue
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -312,12 +309,7 @@ func (c *account) records(e *report.Exhibit, id catalog.ScanID, s *report.Scan, 
 	leaf := uint64(0)
 	for r, err := range tree.Records(0) {
 		leaf++
-		switch {
-		case c.a.ctx.Err() != nil:
-			return c.a.ctx.Err()
-		case errors.Is(err, ledger.ErrErased):
-			continue
-		case err != nil:
+		if err := errors.Join(err, c.a.ctx.Err()); err != nil {
 			return err
 		}
 		for _, f := range r.Findings {

@@ -15,6 +15,7 @@ import (
 	"tutela/internal/catalog"
 	"tutela/internal/confine"
 	"tutela/internal/lab"
+	"tutela/internal/ledger"
 	"tutela/internal/term"
 )
 
@@ -188,6 +189,7 @@ type item struct {
 	Matches  []matchLine `json:"matches"`
 	Findings []string    `json:"findings"`
 	Leaf     uint64      `json:"leaf"`
+	Erased   bool        `json:"erased,omitempty"`
 }
 
 type videoLine struct {
@@ -234,7 +236,7 @@ func itemLine(h *catalog.Hit, near bool) any {
 	r := &h.Record
 	line := item{
 		Type: "item", Case: h.Case, Exhibit: h.Exhibit, Scan: h.Number, Volume: r.Volume, Path: r.DisplayPath(), State: r.State.String(),
-		Size: r.Size, MIME: r.Type, Modified: stamp(r.Times.Modified), Matches: []matchLine{}, Findings: []string{}, Leaf: h.Leaf,
+		Size: r.Size, MIME: r.Type, Modified: stamp(r.Times.Modified), Matches: []matchLine{}, Findings: []string{}, Leaf: h.Leaf, Erased: ledger.Erased(r),
 	}
 	if r.Hashed {
 		md5, sha1, sha256 := r.Digests.MD5.String(), r.Digests.SHA1.String(), r.Digests.SHA256.String()
@@ -265,6 +267,10 @@ func itemLine(h *catalog.Hit, near bool) any {
 // printHit writes one location for people: where, what, and why it was found.
 func printHit(w io.Writer, h *catalog.Hit, near bool) {
 	r := &h.Record
+	if ledger.Erased(r) {
+		fmt.Fprintf(w, "%s  (erased)\n    leaf %d\n", h.Exhibit, h.Leaf)
+		return
+	}
 	fmt.Fprintf(w, "%s%s  %s\n", h.Exhibit, volumeMark(r.Volume), r.DisplayPath())
 	about := []string{r.State.String()}
 	if r.Size >= 0 {
