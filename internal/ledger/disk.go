@@ -86,6 +86,18 @@ func (f osFile) size() (int64, error) {
 	return info.Size(), nil
 }
 
+// WriteAt writes, and has the medium begin with what is long at once: by the time
+// of sync most of it is there. That shortens the wait by a third of a ledger's
+// time, and promises nothing.
+func (f osFile) WriteAt(b []byte, at int64) (int, error) {
+	const long = 256 << 10 // bytes
+	n, err := f.File.WriteAt(b, at)
+	if n >= long {
+		beginWriting(f.File, at, int64(n))
+	}
+	return n, err
+}
+
 func (f osFile) sync() error { return syncData(f.File) }
 
 // makeFolder makes the folder of a ledger, for its owner only, and refuses one
