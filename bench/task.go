@@ -27,7 +27,7 @@ func tasks() []task {
 		{"start", "from start to end of `tutela hash` of one small file", false, (*bench).start},
 		{"ledger", "ledger: records of 200 bytes, encrypted, fdatasync every 65,536, against Tessera", false, (*bench).ledger},
 		{"ledger-many", "peak memory of a ledger of 100,000,000 leaves (8.4 GB of disk)", false, (*bench).manyLeaves},
-		{"bundles", "bundles of an exhibit of 1,000,000,000 records: to verify them, and their size", false, (*bench).bundles},
+		{"court", "bundles of an exhibit of 1,000,000,000 records: to verify them, and their size; and to erase", false, (*bench).court},
 		{"jpeg", "JPEGs of 12 megapixels: to brightness at 1/8, and to PDQ", false, (*bench).jpegs},
 		{"shift", "quick PDQ against exact", false, (*bench).shift},
 		{"exact", "exact look-ups in a set of 10,000,000 MD5", false, (*bench).exact},
