@@ -59,9 +59,11 @@ var law = []room{
 	{name: "internal/ledger/check", may: []string{""}, modules: []string{"golang.org/x/mod", "filippo.io/mldsa"}},
 	{name: "internal/ledger", may: []string{"", "internal/digest", "internal/ledger/check"}, modules: ledgerModules},
 	{name: "internal/catalog", may: []string{"", "internal/pdq"}},
+	// how strangers are asked
+	{name: "internal/courier", modules: []string{}, network: true},
 	// when it was: time-stamps that others made, and how they are got
 	{name: "internal/timestamp", modules: []string{}},
-	{name: "internal/timestamp/client", may: []string{"internal/timestamp"}, modules: []string{}, network: true},
+	{name: "internal/timestamp/client", may: []string{"internal/courier", "internal/timestamp"}, modules: []string{}, network: true},
 	{name: "internal/timestamp/authority", may: []string{"internal/timestamp"}, modules: []string{}},
 	// the keys of people, who sign what they do
 	{name: "internal/actor", may: []string{""}, modules: []string{"golang.org/x/crypto/ssh", "golang.org/x/mod/sumdb/note", "filippo.io/age"}},

@@ -87,16 +87,12 @@ func checkWitnesses(lines string, logKeys []string) error {
 	if _, err := check.ParseCanonicalPolicy([]byte(b.String() + policy.Text())); err != nil {
 		return err
 	}
-	for line := range strings.Lines(lines) {
-		words := strings.Fields(line)
-		if words[0] != "witness" {
-			continue
+	for _, w := range policy.Named() {
+		if w.Address == "" {
+			return fmt.Errorf("witness %.80q has no address", w.Name)
 		}
-		if len(words) != 4 {
-			return fmt.Errorf("witness %.80q has no address", words[1])
-		}
-		if err := checkAddress(words[3]); err != nil {
-			return fmt.Errorf("witness %.80q: %w", words[1], err)
+		if err := checkAddress(w.Address); err != nil {
+			return fmt.Errorf("witness %.80q: %w", w.Name, err)
 		}
 	}
 	return nil

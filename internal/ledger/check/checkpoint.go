@@ -161,25 +161,31 @@ func canonicalSignatures(n *note.Note, signed []byte) error {
 // is its one line and nothing else: C2SP signed-note. No two of the keys may have
 // one name and one ID. Errors wrap [ErrSignature].
 func OpenSignature(text, signature []byte, keys []note.Verifier) error {
+	_, err := openSignature(text, signature, keys)
+	return err
+}
+
+func openSignature(text, signature []byte, keys []note.Verifier) (note.Signature, error) {
 	known := map[string]bool{}
 	for _, k := range keys {
 		id := fmt.Sprintf("%s+%08x", k.Name(), k.KeyHash())
 		if known[id] {
-			return fmt.Errorf("%w: two keys %s", ErrSignature, id)
+			return note.Signature{}, fmt.Errorf("%w: two keys %s", ErrSignature, id)
 		}
 		known[id] = true
 	}
-	n, err := note.Open(slices.Concat(text, []byte("\n"), signature), note.VerifierList(keys...))
+	signed := slices.Concat(text, []byte("\n"), signature)
+	n, err := note.Open(signed, note.VerifierList(keys...))
 	if err != nil {
-		return fmt.Errorf("%w: %v", ErrSignature, err)
+		return note.Signature{}, fmt.Errorf("%w: %v", ErrSignature, err)
 	}
 	if n.Text != string(text) || len(n.Sigs) != 1 || len(n.UnverifiedSigs) > 0 {
-		return fmt.Errorf("%w: not one line", ErrSignature)
+		return note.Signature{}, fmt.Errorf("%w: not one line", ErrSignature)
 	}
-	if err := canonicalSignatures(n, slices.Concat(text, []byte("\n"), signature)); err != nil {
-		return fmt.Errorf("%w: %v", ErrSignature, err)
+	if err := canonicalSignatures(n, signed); err != nil {
+		return note.Signature{}, fmt.Errorf("%w: %v", ErrSignature, err)
 	}
-	return nil
+	return n.Sigs[0], nil
 }
 
 // ErrSignature is wrapped by every refusal of [OpenSignature].

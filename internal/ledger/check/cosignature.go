@@ -112,6 +112,24 @@ func splitKey(vkey string) (name string, alg byte, key []byte, err error) {
 	return name, material[0], material[1:], nil
 }
 
+// OpenCosignature demands that line is the one signature line of a note, by this
+// witness, over a checkpoint's text, and returns when it says it signed. Errors wrap
+// [ErrSignature]; a line that tells no time is refused (C2SP tlog-witness).
+func OpenCosignature(text, line []byte, witness note.Verifier) (time.Time, error) {
+	signature, err := openSignature(text, line, []note.Verifier{witness})
+	if err != nil {
+		return time.Time{}, err
+	}
+	at, err := cosignedAt(signature)
+	if err == nil && at.IsZero() {
+		err = errors.New("it tells no time")
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: %v", ErrSignature, err)
+	}
+	return at, nil
+}
+
 // cosignedAt is the time that a verified cosignature states; zero if it states
 // none.
 func cosignedAt(s note.Signature) (time.Time, error) {

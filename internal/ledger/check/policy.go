@@ -27,6 +27,7 @@ type policyKey struct {
 	label    string // the policy's own name for it; empty for a log
 	vkey     string
 	verifier note.Verifier
+	address  string // of a witness; empty if the policy tells none
 }
 
 // group counts as a witness if k of its members do. Members are defined above
@@ -119,6 +120,21 @@ func (p *Policy) LogKeys() (vkeys []string) {
 // Witnesses is how many witnesses the policy names.
 func (p *Policy) Witnesses() int { return len(p.witnesses) }
 
+// Witness is a line of a policy that names one.
+type Witness struct {
+	Name    string // the policy's own name for it
+	Key     note.Verifier
+	Address string // URL below which it is asked, as the policy writes it; "" if it tells none
+}
+
+// Named are the witnesses, in the policy's order.
+func (p *Policy) Named() (all []Witness) {
+	for _, w := range p.witnesses {
+		all = append(all, Witness{w.label, w.verifier, w.address})
+	}
+	return all
+}
+
 // Text is the policy in the form that stands in a bundle: without addresses, and
 // with the keys of Ed25519 witnesses written as of type 1.
 func (p *Policy) Text() string {
@@ -167,7 +183,7 @@ func (r *policyReader) line(line string) error {
 	case words[0] == "log" && (n == 2 || n == 3):
 		return r.log(words[1])
 	case words[0] == "witness" && (n == 3 || n == 4):
-		return r.witness(words[1], words[2])
+		return r.witness(words[1], words[2], strings.Join(words[3:], ""))
 	case words[0] == "group" && n >= 4:
 		return r.group(words[1], words[2], words[3:])
 	case words[0] == "quorum" && n == 2:
@@ -184,11 +200,11 @@ func (r *policyReader) log(vkey string) error {
 	if err := r.once(v, vkey); err != nil {
 		return err
 	}
-	r.policy.logs = append(r.policy.logs, policyKey{"", vkey, v})
+	r.policy.logs = append(r.policy.logs, policyKey{vkey: vkey, verifier: v})
 	return nil
 }
 
-func (r *policyReader) witness(name, vkey string) error {
+func (r *policyReader) witness(name, vkey, address string) error {
 	v, err := ParseWitnessKey(vkey)
 	if err != nil {
 		return err
@@ -196,7 +212,7 @@ func (r *policyReader) witness(name, vkey string) error {
 	if err := r.once(v, vkey); err != nil {
 		return err
 	}
-	r.policy.witnesses = append(r.policy.witnesses, policyKey{name, vkey, v})
+	r.policy.witnesses = append(r.policy.witnesses, policyKey{name, vkey, v, address})
 	return r.define(name)
 }
 

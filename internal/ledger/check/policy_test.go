@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	oracle "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
@@ -121,6 +122,53 @@ func TestPolicyRefusesCheckpoints(t *testing.T) {
 	}
 	if _, _, err := p.Open(sign(t, testCheckpoint.Text(), log[0], log[1], court.signer, stranger), OthersUnjudged); err != nil {
 		t.Errorf("a stranger, unjudged: %v", err)
+	}
+}
+
+func TestPolicyNamesAddresses(t *testing.T) {
+	text, _, court, peer := testPolicy(t)
+	p, err := ParsePolicy([]byte(strings.Replace(text, court.vkey, court.vkey+"\thttps://court.example/w/ ", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := p.Named()
+	if len(named) != 2 || named[0].Address != "https://court.example/w/" || named[1].Address != "" || named[1].Name != "peer" {
+		t.Errorf("%+v", named)
+	}
+	if named[0].Key.KeyHash() != court.signer.KeyHash() || named[1].Key.KeyHash() != peer.signer.KeyHash() {
+		t.Error("keys were exchanged")
+	}
+	if p.Text() != text {
+		t.Errorf("an address is in the form for bundles:\n%s", p.Text())
+	}
+}
+
+func TestOneCosignature(t *testing.T) {
+	timeless, err := NewMLDSASigner("peer.example", bytes.Repeat([]byte{3}, 32), func() time.Time { return time.Time{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := testCheckpoint.Text()
+	for _, w := range []testWitness{ed25519Witness(t, "court.example", 2), mldsaWitness(t, "peer.example", 3)} {
+		key, err := ParseWitnessKey(w.vkey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := sign(t, text, w.signer)[len(text)+1:]
+		if at, err := OpenCosignature([]byte(text), line, key); err != nil || !at.Equal(fixedTime()) {
+			t.Errorf("%s: %v, %v", w.signer.Name(), at, err)
+		}
+		for name, lines := range map[string][]byte{
+			"nothing":    nil,
+			"two lines":  append(bytes.Clone(line), line...),
+			"a stranger": sign(t, text, ed25519Witness(t, "stranger.example", 9).signer)[len(text)+1:],
+			"other text": sign(t, strings.Replace(text, "42", "43", 1), w.signer)[len(text)+1:],
+			"no time":    sign(t, text, timeless)[len(text)+1:],
+		} {
+			if _, err := OpenCosignature([]byte(text), lines, key); !errors.Is(err, ErrSignature) {
+				t.Errorf("%s: %s: %v", w.signer.Name(), name, err)
+			}
+		}
 	}
 }
 

@@ -10,16 +10,15 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"sync"
 	"time"
 
+	"tutela/internal/courier"
 	"tutela/internal/timestamp"
 )
 
@@ -126,31 +125,18 @@ func StampAll(ctx context.Context, all []Authority, message []byte) []Outcome {
 func send(ctx context.Context, method, url, sentType, wantType string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeLimit)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
+	by := courier.New(courier.ByEnvironment)
+	defer by.Close()
+	answer, err := by.Ask(ctx, courier.Question{Method: method, URL: url, Type: sentType, Accept: wantType, Body: body, Most: maxAnswer})
+	switch {
+	case err != nil:
 		return nil, err
+	case answer.Code != http.StatusOK:
+		return nil, fmt.Errorf("it answered %q", answer.Status)
+	case wantType == typeReply && answer.Type != typeReply:
+		return nil, fmt.Errorf("it answered with %q, not with a time-stamp", answer.Type)
 	}
-	req.Header.Set("Content-Type", sentType)
-	if wantType != "" {
-		req.Header.Set("Accept", wantType)
-	}
-	stay := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := stay.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("it answered %q", resp.Status)
-	}
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); wantType == typeReply && kind != typeReply {
-		return nil, fmt.Errorf("it answered with %q, not with a time-stamp", kind)
-	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err == nil && len(b) > maxAnswer {
-		err = fmt.Errorf("it answered with more than %d bytes", maxAnswer)
-	}
-	return b, err
+	return answer.Body, nil
 }
 
 // Handler serves time-stamps over HTTP, RFC 3161 section 3.4, by a function that
