@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // syncData waits until the file's data is on the medium.
@@ -19,8 +21,15 @@ func syncData(f *os.File) error {
 // does not wait. What comes of it, an error too, is for syncData to say:
 // sync_file_range(2) leaves that where fdatasync finds it.
 func beginWriting(f *os.File, at, n int64) {
-	const write = 2 // SYNC_FILE_RANGE_WRITE
-	syscall.SyncFileRange(int(f.Fd()), at, n, write)
+	unix.SyncFileRange(int(f.Fd()), at, n, unix.SYNC_FILE_RANGE_WRITE)
+}
+
+// forget has the kernel let go of n bytes of the file at an offset that it keeps in
+// memory, but for those that are not on the medium yet: posix_fadvise(2).
+func forget(f *os.File, at, n int64) {
+	if n > 0 { // 0 would be everything behind
+		unix.Fadvise(int(f.Fd()), at, n, unix.FADV_DONTNEED)
+	}
 }
 
 // networkFileSystems are the magic numbers of statfs(2) that stand for files
