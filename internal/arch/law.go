@@ -65,6 +65,8 @@ var law = []room{
 	{name: "internal/timestamp", modules: []string{}},
 	{name: "internal/timestamp/client", may: []string{"internal/courier", "internal/timestamp"}, modules: []string{}, network: true},
 	{name: "internal/timestamp/authority", may: []string{"internal/timestamp"}, modules: []string{}},
+	// other people's memory of a log: how it is kept, and how it is asked
+	{name: "internal/witness", may: []string{"internal/courier", "internal/durable", "internal/ledger/check"}, modules: []string{"golang.org/x/mod/sumdb/note"}, network: true},
 	// the keys of people, who sign what they do
 	{name: "internal/actor", may: []string{""}, modules: []string{"golang.org/x/crypto/ssh", "golang.org/x/mod/sumdb/note", "filippo.io/age"}},
 	// what a court is handed to read
@@ -88,7 +90,7 @@ var law = []room{
 	{name: "match", may: []string{"", "internal/digest", "internal/picture", "internal/video", "internal/confine", "internal/hashset"}},
 	{name: "verify", may: []string{"", "internal/ledger/check", "internal/timestamp"}, modules: []string{"golang.org/x/mod/sumdb/note"}, readOnly: true},
 	{name: "cmd/tutela-verify", may: []string{"verify"}, modules: []string{}, readOnly: true},
-	{name: "cmd", may: []string{"", "internal/build", "internal/validation", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/disclosure", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/report", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/actor", "match", "verify"}, network: true},
+	{name: "cmd", may: []string{"", "internal/build", "internal/validation", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/disclosure", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/report", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/witness", "internal/actor", "match", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
 	{name: "release", modules: []string{}},
 }
