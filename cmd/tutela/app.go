@@ -30,6 +30,9 @@ type app struct {
 	signs  actor.Signer // that key, once it was asked for: see signer
 	opens  *[32]byte    // what the lab's keys are encrypted under, once it was asked for: see unlock
 	status *term.Status
+
+	unheard  uint64 // entries of the head for which witnesses were asked in vain
+	diverged error  // what they know of another history of the log; see anchor
 }
 
 func newApp(ctx context.Context, c *commands, out, errs io.Writer) *app {

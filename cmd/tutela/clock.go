@@ -18,15 +18,16 @@ const (
 
 // watchClock records, until it is stopped, when the clock of this machine is set
 // while work goes on: as a clock-check event with the jump. On Linux the machine
-// waking up looks the same. It also has the log stamped hourly meanwhile.
+// waking up looks the same. It also has the log cosigned and stamped meanwhile.
 func watchClock(a *app, l *lab.Lab) (stop func()) {
 	ctx, cancel := context.WithCancel(a.ctx)
 	tick := time.NewTicker(clockLook)
 	done := make(chan struct{})
+	heads := watchHead(a, l)
 	go func() {
 		defer close(done)
 		defer tick.Stop()
-		followClock(ctx, timestamp.SystemClock(), tick.C, func() { stampHourly(a, l) }, func(jump time.Duration) {
+		followClock(ctx, timestamp.SystemClock(), tick.C, func() { heads.tick(time.Now()); stampHourly(a, l) }, func(jump time.Duration) {
 			a.alarm("the clock of this machine was set %s while work went on", describeJump(jump))
 			err := recordClockCheck(ctx, l, tutela.ClockCheck{Authorities: []tutela.AuthorityClock{}, Jump: jump.Milliseconds()})
 			if err != nil && ctx.Err() == nil {

@@ -49,6 +49,9 @@ func (c *discloseCommand) Run(a *app) (err error) {
 		return explainDisclosure(err)
 	}
 	items, err := c.items(a, l)
+	if err == nil {
+		err = quorum(a, l)
+	}
 	if err != nil {
 		return err
 	}
@@ -298,7 +301,7 @@ func explainDisclosure(err error) error {
 	case errors.Is(err, disclosure.ErrBadOrder):
 		return &hinted{err, "name case, recipient and purpose in one line of printable text", exitUsage}
 	case errors.Is(err, disclosure.ErrNoHead):
-		return hint(err, "the policy's witnesses must sign it first, tutela lab policy names them; then type the same again")
+		return hint(err, hintQuorum)
 	case errors.Is(err, disclosure.ErrNoChain):
 		return hint(err, "its events were recorded by a version that did not link them; scan it as a new exhibit")
 	}

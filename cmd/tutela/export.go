@@ -34,6 +34,9 @@ func (c *exportCommand) Run(a *app) error {
 	if err := disclosure.Vacant(c.Output); err != nil {
 		return explainDisclosure(err)
 	}
+	if err := quorum(a, l); err != nil {
+		return err
+	}
 	if err := mayExport(a, l, e.Label, c.Authority); err != nil {
 		return err
 	}

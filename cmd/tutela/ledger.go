@@ -22,6 +22,7 @@ type ledgerCommand struct {
 	Log    ledgerLog    `cmd:"" help:"List the events of the agency log."`
 	Verify ledgerVerify `cmd:"" help:"Recompute everything: the agency log, every exhibit ledger, every seal."`
 	Prove  ledgerProve  `cmd:"" help:"Prove one record of an exhibit, down from the signed head."`
+	Anchor ledgerAnchor `cmd:"" help:"Have the head cosigned by the policy's witnesses."`
 	Stamp  ledgerStamp  `cmd:"" help:"Have a head stamped by the policy's time-stamping authorities, or anchored in Bitcoin."`
 	Stamps ledgerStamps `cmd:"" help:"List when the heads that were kept existed, and verify who says so."`
 	Erase  ledgerErase  `cmd:"" help:"Erase single records for ever; everything else stays provable."`
@@ -48,17 +49,23 @@ func (c *ledgerHead) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	cosigned, err := cosignedSoFar(a, l, head)
+	if err != nil {
+		return err
+	}
 	line := struct {
-		Type       string `json:"message_type"`
-		Origin     string `json:"origin"`
-		Size       uint64 `json:"size"`
-		Root       string `json:"root"`
-		Checkpoint string `json:"checkpoint"`
-		Print      string `json:"fingerprint"`
-	}{"head", head.Origin, head.Size, head.Root.String(), string(head.Signed), l.KeyFingerprint()}
+		Type       string        `json:"message_type"`
+		Origin     string        `json:"origin"`
+		Size       uint64        `json:"size"`
+		Root       string        `json:"root"`
+		Checkpoint string        `json:"checkpoint"`
+		Print      string        `json:"fingerprint"`
+		Cosigned   []cosignature `json:"cosigned"`
+		Quorum     bool          `json:"quorum"`
+	}{"head", head.Origin, head.Size, head.Root.String(), string(cosigned.Signed), l.KeyFingerprint(), cosignatures(cosigned), cosigned.Quorum}
 	return a.print(line, func(w io.Writer) {
-		facts(w, "Log", head.Origin, "Entries", term.Count(head.Size), "Root", head.Root.String(), "Keys", l.KeyFingerprint())
-		fmt.Fprintf(w, "\n%s", head.Signed)
+		facts(w, "Log", head.Origin, "Entries", term.Count(head.Size), "Root", head.Root.String(), "Keys", l.KeyFingerprint(), "Cosigned", cosignedBy(cosigned))
+		fmt.Fprintf(w, "\n%s", cosigned.Signed)
 	})
 }
 

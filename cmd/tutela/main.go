@@ -118,7 +118,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
 	if err != nil {
 		return complain(errs, &hinted{err: err, hint: "tutela --help", code: exitUsage})
 	}
-	return complain(errs, parsed.Run(newApp(ctx, &c, out, errs)))
+	a := newApp(ctx, &c, out, errs)
+	return complain(errs, a.atLast(parsed.Run(a)))
 }
 
 // exit is what kong's own way out of the program is turned into.

@@ -54,6 +54,9 @@ func (c *reportCommand) Run(a *app) error {
 	if err := disclosure.Vacant(c.Output); err != nil {
 		return explainDisclosure(err)
 	}
+	if err := quorum(a, l); err != nil {
+		return err
+	}
 	exhibits, err := c.permitted(a, l)
 	if err != nil {
 		return err

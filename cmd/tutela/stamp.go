@@ -26,13 +26,10 @@ const (
 	stampPatienceHand = 30 * time.Second
 )
 
-// vouchHead has the log's head as it is stamped if that is due, and returns it.
+// vouchHead has the log's head cosigned and stamped, as far as that is due, and
+// returns it. That a quorum is missing is an alarm and no error.
 func vouchHead(a *app, l *lab.Lab) ([]byte, error) {
-	log, err := l.ReadLog()
-	if err != nil {
-		return nil, err
-	}
-	head, err := log.Head(a.ctx)
+	head, err := anchor(a, l)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +44,7 @@ func vouchHead(a *app, l *lab.Lab) ([]byte, error) {
 // vouched is [vouchHead] for who needs no head: an error is an alarm.
 func vouched(a *app, l *lab.Lab) {
 	if _, err := vouchHead(a, l); err != nil && a.ctx.Err() == nil {
-		a.alarm("the head of the log is not stamped: %v", err)
+		a.alarm("nobody vouches for the head of the log: %v", err)
 	}
 }
 
@@ -308,4 +305,10 @@ func unverified(verified bool) string {
 func (a *app) alarm(format string, args ...any) {
 	a.status.Clear()
 	fmt.Fprintf(a.errs, "tutela: alarm: "+format+"\n", args...)
+}
+
+// note says on standard error what somebody may want to know.
+func (a *app) note(format string, args ...any) {
+	a.status.Clear()
+	fmt.Fprintf(a.errs, "tutela: note: "+format+"\n", args...)
 }

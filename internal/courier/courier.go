@@ -10,12 +10,16 @@ package courier
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"time"
 )
+
+// ErrTooMuch means that an answer outgrew its limit.
+var ErrTooMuch = errors.New("it answered at too great a length")
 
 // Route is the way to a stranger.
 type Route int
@@ -85,7 +89,7 @@ func (c *Courier) Ask(ctx context.Context, q Question) (Answer, error) {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // none of it is no type
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(q.Most)+1))
 	if err == nil && len(body) > q.Most {
-		err = fmt.Errorf("it answered with more than %d bytes", q.Most)
+		err = fmt.Errorf("%w: with more than %d bytes", ErrTooMuch, q.Most)
 	}
 	if err != nil {
 		return Answer{}, err

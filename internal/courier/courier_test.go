@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -49,8 +50,8 @@ func TestAnswersAreBounded(t *testing.T) {
 		},
 		"all header": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 4*maxHeader)) },
 	} {
-		if got, err := ask(t, Direct, 8, answer); err == nil {
-			t.Errorf("%s: %d bytes were taken", name, len(got.Body))
+		if got, err := ask(t, Direct, 8, answer); err == nil || !strings.HasPrefix(name, "all") && !errors.Is(err, ErrTooMuch) {
+			t.Errorf("%s: %d bytes were taken, %v", name, len(got.Body), err)
 		}
 	}
 }

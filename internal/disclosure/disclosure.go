@@ -197,18 +197,8 @@ func (d *disclosing) officer(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", lab.ErrNotEnrolled, d.Officer.KeyID())
 	}
 	d.person = key.Actor
-	text := strings.Join(d.l.LogKeys(), "\nlog ")
-	d.policy, err = check.ParsePolicy([]byte("log " + text + "\n" + withQuorum(standing.Policy.Witnesses)))
+	d.policy, err = d.l.WitnessPolicy(ctx)
 	return err
-}
-
-// withQuorum is the witnesses' part of a policy; without witnesses nobody has to
-// sign but the log.
-func withQuorum(witnesses string) string {
-	if strings.TrimSpace(witnesses) == "" {
-		return "quorum none\n"
-	}
-	return strings.TrimSuffix(witnesses, "\n") + "\n"
 }
 
 // writable reports whether the words of the order can stand in the head of a

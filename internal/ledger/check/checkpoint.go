@@ -177,7 +177,7 @@ func openSignature(text, signature []byte, keys []note.Verifier) (note.Signature
 	signed := slices.Concat(text, []byte("\n"), signature)
 	n, err := note.Open(signed, note.VerifierList(keys...))
 	if err != nil {
-		return note.Signature{}, fmt.Errorf("%w: %v", ErrSignature, err)
+		return note.Signature{}, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	if n.Text != string(text) || len(n.Sigs) != 1 || len(n.UnverifiedSigs) > 0 {
 		return note.Signature{}, fmt.Errorf("%w: not one line", ErrSignature)
