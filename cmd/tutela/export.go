@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"tutela"
 	"tutela/internal/disclosure"
 	"tutela/internal/durable"
 	"tutela/internal/report"
@@ -37,7 +38,7 @@ func (c *exportCommand) Run(a *app) error {
 	if err := quorum(a, l); err != nil {
 		return err
 	}
-	if err := mayExport(a, l, e.Label, c.Authority); err != nil {
+	if err := exports(a, l, e.Label, c.Authority, tutela.Export{Format: c.Format}); err != nil {
 		return err
 	}
 	told, err := accountOf(a, l, e.Case, []string{e.Label})

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"tutela"
-	"tutela/internal/catalog"
+	"tutela/internal/authority"
 	"tutela/internal/disclosure"
 	"tutela/internal/durable"
 	"tutela/internal/lab"
@@ -93,7 +93,7 @@ func (c *reportCommand) permitted(a *app, l *lab.Lab) (labels []string, err erro
 		return nil, hint(fmt.Errorf("case %s has no exhibit to report on", c.Case), "tutela exhibit add LABEL --case %s", tutela.ShellWord(c.Case))
 	}
 	for _, e := range exhibits {
-		if err := mayExport(a, l, e.Label, c.Authority); err != nil {
+		if err := exports(a, l, e.Label, c.Authority, tutela.Export{Format: "report", To: c.To, Purpose: c.Purpose}); err != nil {
 			return nil, err
 		}
 		labels = append(labels, e.Label)
@@ -101,8 +101,16 @@ func (c *reportCommand) permitted(a *app, l *lab.Lab) (labels []string, err erro
 	return labels, nil
 }
 
-func mayExport(a *app, l *lab.Lab, label, authority string) error {
-	_, err := grantAccess(a, l, catalog.Scan{ScanID: catalog.ScanID{Exhibit: label}}, tutela.ActionExport, authority)
+// exports asks for the grant to export an exhibit, which writes down what leaves
+// the lab, and for whom.
+func exports(a *app, l *lab.Lab, label, reference string, what tutela.Export) error {
+	detail, err := tutela.EncodeDetail(what)
+	if err != nil {
+		return err
+	}
+	_, err = l.Office().Grant(a.ctx, authority.Request{
+		Actor: a.actor, Action: tutela.ActionExport, Exhibit: label, Reference: reference, Event: tutela.EventExport, Detail: detail,
+	})
 	return err
 }
 
