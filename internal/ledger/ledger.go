@@ -16,7 +16,8 @@
 // Not promised: that several processes can write to one tree or log at a time
 // (the lab locks its folder), that the local clock in an event is right, or
 // that a root is what it was yesterday if whoever holds the keys rewrote
-// everything: that is what witnesses are for, and there are none yet.
+// everything: that is what witnesses are for, who keep the heads of a log outside
+// of the lab (package witness).
 package ledger
 
 import (

@@ -183,15 +183,16 @@ func (g *gathering) ask(ctx context.Context) {
 	g.clients = g.missing(by)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var enough *time.Timer
+	settled, enough := false, func() bool { return true } // enough stops the grace
+	defer func() { enough() }()
 	for a := range g.askAll(ctx) {
 		for _, s := range a.signed {
 			g.signed[s.Witness] = s
 		}
 		g.outcomes[a.client].Err = a.err
-		if enough == nil && g.reached() {
-			enough = time.AfterFunc(grace, func() { cancel(ErrUnanswered) })
-			defer enough.Stop()
+		if !settled && g.reached() {
+			settled = true
+			enough = time.AfterFunc(grace, func() { cancel(ErrUnanswered) }).Stop
 		}
 	}
 }
