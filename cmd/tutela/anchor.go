@@ -37,10 +37,15 @@ func anchor(a *app, l *lab.Lab) (*witness.Gathered, error) {
 	if err != nil {
 		return nil, err
 	}
-	if policy.Witnesses() == 0 || a.unheard == head.Size {
+	switch {
+	case policy.Witnesses() == 0 || a.unheard == head.Size:
 		return witness.Cosigned(policy, head.Signed)
+	case a.diverged != nil:
+		return nil, a.diverged
 	}
+	stop := waiting(a, "asking the witnesses")
 	got, err := gather(a, l, policy, head)
+	stop()
 	if err != nil {
 		return nil, err
 	}
@@ -76,14 +81,11 @@ func gather(a *app, l *lab.Lab, policy *check.Policy, head ledger.Head) (*witnes
 	if err != nil {
 		return nil, err
 	}
-	stop := waiting(a, "asking the witnesses")
 	got, err := witness.Gather(a.ctx, policy, log, head.Signed, last)
-	stop()
 	if err != nil {
 		return nil, err
 	}
 	if d := got.Diverged(); d != nil && (d.Shown != nil || !got.Quorum) {
-		sound(a, got)
 		return nil, diverged(a, d)
 	}
 	if len(got.Cosigned) == 0 {
@@ -126,13 +128,16 @@ func diverged(a *app, err error) error {
 	return a.diverged
 }
 
-// atLast is how a command ended, in the light of what the witnesses said as the lab
-// was closed.
+// atLast is how a command ended, in the light of what the witnesses said meanwhile:
+// that the log is not what it was outweighs everything.
 func (a *app) atLast(err error) error {
-	if err == nil || a.diverged != nil && errors.Is(err, errUnreadable) {
+	switch {
+	case a.diverged == nil || errors.Is(err, a.diverged):
+		return err
+	case err == nil:
 		return a.diverged
 	}
-	return err
+	return &hinted{fmt.Errorf("%w; and %w", err, a.diverged), hintDiverged, exitIntegrity}
 }
 
 // sound is the alarm that there is no quorum, and of witnesses that lie.
@@ -153,7 +158,10 @@ func sound(a *app, got *witness.Gathered) {
 func complaints(got *witness.Gathered) []string {
 	lines := []string{}
 	for _, o := range got.Outcomes {
-		if o.Err != nil && (!got.Quorum || o.Lied()) {
+		switch d, diverges := errors.AsType[*witness.Divergence](o.Err); {
+		case diverges:
+			lines = append(lines, d.Error())
+		case o.Err != nil && (!got.Quorum || o.Lied()):
 			lines = append(lines, fmt.Sprintf("witness %s at %s: %s", strings.Join(o.Names, ", "), o.Address, shortened(o.Err.Error())))
 		}
 	}

@@ -1,16 +1,73 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/mod/sumdb/note"
+
 	"tutela/internal/ledger/check"
 	"tutela/internal/witness"
 )
+
+// startWitness is `witness NAME HOW`: a witness whose line of a policy goes into
+// NAME.line. It is credulous (signs everything), claims (to have a larger head),
+// differs (says that the log does not continue what it has), ahead (its clock), or
+// dead.
+func startWitness(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: witness NAME HOW")
+	}
+	name, how := args[0], args[1]
+	now := time.Now
+	if how == "ahead" {
+		now = func() time.Time { return time.Now().Add(time.Hour) }
+	}
+	seed := bytes.Repeat([]byte(name), 32)[:32]
+	signer, err := check.NewCosigner(name+".example", seed, now)
+	ts.Check(err)
+	vkey, err := check.CosignerKey(name+".example", seed)
+	ts.Check(err)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answerAs(how, signer, w, r) }))
+	ts.Defer(s.Close)
+	if how == "dead" {
+		s.Close()
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(name+".line"), fmt.Appendf(nil, "witness %s %s %s\n", name, vkey, s.URL), 0o600))
+}
+
+func answerAs(how string, signer note.Signer, w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	request, err2 := witness.ParseRequest(body)
+	switch {
+	case err != nil || err2 != nil:
+		w.WriteHeader(http.StatusNotFound)
+	case how == "claims":
+		w.Header().Set("Content-Type", witness.SizeType)
+		w.WriteHeader(http.StatusConflict)
+		w.Write(witness.SizeBody(1 << 40))
+	case how == "differs":
+		w.WriteHeader(http.StatusUnprocessableEntity)
+	default:
+		text, _, _ := bytes.Cut(request.Checkpoint, []byte("\n\n"))
+		signed, err := note.Sign(&note.Note{Text: string(text) + "\n"}, signer)
+		if err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		w.Write(signed[len(text)+2:])
+	}
+}
 
 // The head is cosigned as it moves, every half minute at most; the alarm comes after
 // a minute without a quorum, once, and so does the word that all is well.

@@ -55,6 +55,7 @@ func TestScripts(t *testing.T) {
 			"draw":      drawEvidence,
 			"authority": startAuthority,
 			"calendar":  startCalendar,
+			"witness":   startWitness,
 			"gunzip":    gunzip,
 			"restore":   restore,
 			"store":     startStore,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -50,6 +51,8 @@ type client struct {
 	by      *courier.Courier
 	now     func() time.Time
 }
+
+func (c *client) String() string { return strings.Join(names(c.keys), ", ") + " at " + c.address }
 
 // signed is a cosignature that holds.
 type signed struct {

@@ -15,7 +15,8 @@ var (
 // Divergence means that a witness knows another history of the log than ours, or
 // says so. It wraps [ErrRolledBack] or [ErrForked].
 type Divergence struct {
-	Kind         error // one of the two
+	Witness      string // its names in the policy, and its address
+	Kind         error  // one of the two
 	Ours, Theirs uint64
 	// Shown is the head that the witness showed, signed by all keys of the log; nil if
 	// it showed none, and what it says is a claim that nothing supports.
@@ -23,14 +24,14 @@ type Divergence struct {
 }
 
 func (d *Divergence) Error() string {
-	what := "it says"
+	what := "claims"
 	if d.Shown != nil {
-		what = "it shows"
+		what = "shows"
 	}
 	if d.Kind == ErrForked {
-		return fmt.Sprintf("%v: %s that our %d entries do not continue its %d", d.Kind, what, d.Ours, d.Theirs)
+		return fmt.Sprintf("%v: witness %s %s that our %d entries do not continue its %d", d.Kind, d.Witness, what, d.Ours, d.Theirs)
 	}
-	return fmt.Sprintf("%v: %s a head of %d entries, ours has %d", d.Kind, what, d.Theirs, d.Ours)
+	return fmt.Sprintf("%v: witness %s %s a head of %d entries, ours has %d", d.Kind, d.Witness, what, d.Theirs, d.Ours)
 }
 
 func (d *Divergence) Unwrap() error { return d.Kind }
@@ -63,9 +64,9 @@ func (g *gathering) judge(ctx context.Context, c *client, claim *Divergence) err
 	case err != nil && theirs.Size <= g.head.Size:
 		return err
 	case err != nil: // we do not have so many
-		return &Divergence{ErrRolledBack, g.head.Size, theirs.Size, shown}
+		return &Divergence{claim.Witness, ErrRolledBack, g.head.Size, theirs.Size, shown}
 	case root != theirs.Root:
-		return &Divergence{ErrForked, g.head.Size, theirs.Size, shown}
+		return &Divergence{claim.Witness, ErrForked, g.head.Size, theirs.Size, shown}
 	case theirs.Size > g.head.Size:
 		return fmt.Errorf("%w: it has cosigned a later head of ours meanwhile", ErrUnanswered)
 	}

@@ -240,9 +240,9 @@ func (g *gathering) askOne(ctx context.Context, c *client) ([]signed, error) {
 		other, differs := errors.AsType[*conflict](err)
 		switch {
 		case errors.Is(err, errInconsistent):
-			return nil, g.judge(ctx, c, &Divergence{Kind: ErrForked, Ours: g.head.Size, Theirs: old})
+			return nil, g.judge(ctx, c, &Divergence{Witness: c.String(), Kind: ErrForked, Ours: g.head.Size, Theirs: old})
 		case differs && other.size > g.head.Size:
-			return nil, g.judge(ctx, c, &Divergence{Kind: ErrRolledBack, Ours: g.head.Size, Theirs: other.size})
+			return nil, g.judge(ctx, c, &Divergence{Witness: c.String(), Kind: ErrRolledBack, Ours: g.head.Size, Theirs: other.size})
 		case !differs:
 			return signed, err
 		}
