@@ -9,11 +9,33 @@ import (
 	"tutela/internal/lab"
 )
 
-// ledgerKeyCommands are the actions of tutela ledger that change its keys.
+// ledgerKeyCommands are the actions of tutela ledger that are about its keys.
 type ledgerKeyCommands struct {
+	Keys        ledgerKeys        `cmd:"" help:"Print the log's verifier keys, for its witnesses and for whoever checks it."`
 	RotateKeys  ledgerRotateKeys  `cmd:"" help:"Give the log new signing keys; the old ones announce them."`
 	RecoveryKey ledgerRecoveryKey `cmd:"" help:"Make the key that can give the log new keys when its own are lost or stolen."`
 	Recover     ledgerRecover     `cmd:"" help:"Give the log new keys by the recovery key."`
+}
+
+type ledgerKeys struct{}
+
+// Run prints the log lines of C2SP tlog-policy and nothing else.
+func (c *ledgerKeys) Run(a *app) error {
+	l, err := a.read()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	line := struct {
+		Type        string   `json:"message_type"`
+		LogKeys     []string `json:"log_keys"`
+		Fingerprint string   `json:"fingerprint"`
+	}{"log-keys", l.LogKeys(), l.KeyFingerprint()}
+	return a.print(line, func(w io.Writer) {
+		for _, vkey := range line.LogKeys {
+			fmt.Fprintf(w, "log %s\n", vkey)
+		}
+	})
 }
 
 type ledgerRotateKeys struct {

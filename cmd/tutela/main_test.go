@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
+			env.Values[serving("")] = map[string]*exec.Cmd{}
 			env.Setenv("TUTELA_ACTOR", "avery")
 			env.Setenv("INTERNAL", internal)
 			env.Setenv("BUNDLES", filepath.Join(filepath.Dir(internal), "verify", "testdata"))
@@ -58,6 +59,8 @@ func TestScripts(t *testing.T) {
 			"witness":   startWitness,
 			"gunzip":    gunzip,
 			"restore":   restore,
+			"serves":    startServing,
+			"stops":     stopServing,
 			"store":     startStore,
 			"unxz":      unxz,
 			"tamper":    tamper,
