@@ -27,6 +27,7 @@ type bundle struct {
 	events *history
 	trees  []*tree
 	marks  []mark
+	gossip [][]byte
 }
 
 // placed is a file and what its path says it is.
@@ -44,7 +45,7 @@ func judge(ctx context.Context, src source, o Options) (*Verdict, error) {
 			return v, err
 		}
 	}
-	for _, step := range []func() error{b.checkOfficer, b.readTrees, b.checkDisclosures, b.checkEarlierHeads, b.checkMarks} {
+	for _, step := range []func() error{b.checkOfficer, b.readTrees, b.checkDisclosures, b.checkEarlierHeads, b.checkMarks, b.readGossip} {
 		if err := v.step(ctx, step); err != nil {
 			return v, err
 		}

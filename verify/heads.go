@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"tutela/internal/ledger/check"
 )
@@ -101,4 +102,19 @@ func (b *bundle) keysAt(n uint64) []string {
 		return b.head.policy.LogKeys()
 	}
 	return b.events.all[i].texts(retiredLogKey)
+}
+
+// readGossip hands on the heads of other logs.
+func (b *bundle) readGossip() error {
+	for _, p := range b.of(check.PathUnread) {
+		if !strings.HasPrefix(p.path, "gossip/") {
+			continue
+		}
+		signed, err := b.read(p.path)
+		if err != nil {
+			return err
+		}
+		b.gossip = append(b.gossip, signed)
+	}
+	return nil
 }

@@ -3,6 +3,8 @@ package verify
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +18,10 @@ func (b *bundle) tell(v *Verdict) {
 	v.OK, v.Opened = true, l.Opened
 	v.Case, v.To, v.Purpose, v.Officer, v.Issued = l.Case, l.To, l.Purpose, l.Officer, l.Issued
 	v.Size, v.Root, v.PolicySHA256 = h.Size, h.Root.String(), hexSum(h.text)
+	v.Policy, v.Gossip = h.text, b.gossip
+	for _, size := range slices.Sorted(maps.Keys(h.earlier)) {
+		v.Heads = append(v.Heads, h.earlier[size])
+	}
 	for _, vkey := range h.policy.LogKeys() {
 		name, rest, _ := strings.Cut(vkey, "+")
 		id, _, _ := strings.Cut(rest, "+")

@@ -51,6 +51,10 @@ type Verdict struct {
 	Keys                       []string  // names and key IDs of the log's keys
 	PolicySHA256               string    // of the bundle's policy, hexadecimal digits
 
+	Policy []byte   // the bundle's: C2SP tlog-policy
+	Heads  [][]byte // signed heads of this log, by rising size: those before, and the one that all rests on
+	Gossip [][]byte // signed heads of other logs, as this lab says it saw them; nothing of them was judged
+
 	Proven    []string // sentences
 	NotProven []string // sentences
 	Problems  []string // why it was refused; at least one if OK is false

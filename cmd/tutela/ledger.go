@@ -23,6 +23,7 @@ type ledgerCommand struct {
 	Verify ledgerVerify `cmd:"" help:"Recompute everything: the agency log, every exhibit ledger, every seal."`
 	Prove  ledgerProve  `cmd:"" help:"Prove one record of an exhibit, down from the signed head."`
 	Anchor ledgerAnchor `cmd:"" help:"Have the head cosigned by the policy's witnesses."`
+	Gossip ledgerGossip `cmd:"" help:"Take heads of logs that other agencies show, and hold them against what is known."`
 	Stamp  ledgerStamp  `cmd:"" help:"Have a head stamped by the policy's time-stamping authorities, or anchored in Bitcoin."`
 	Stamps ledgerStamps `cmd:"" help:"List when the heads that were kept existed, and verify who says so."`
 	Erase  ledgerErase  `cmd:"" help:"Erase single records for ever; everything else stays provable."`
@@ -33,7 +34,9 @@ type ledgerCommand struct {
 	ledgerKeyCommands
 }
 
-type ledgerHead struct{}
+type ledgerHead struct {
+	Signed bool `help:"Write the head as it is signed and cosigned, and nothing else: for handing it over, and for other programs."`
+}
 
 func (c *ledgerHead) Run(a *app) error {
 	l, err := a.read()
@@ -53,6 +56,10 @@ func (c *ledgerHead) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if c.Signed && !a.json {
+		_, err := a.out.Write(cosigned.Signed)
+		return err
+	}
 	line := struct {
 		Type       string        `json:"message_type"`
 		Origin     string        `json:"origin"`
@@ -65,7 +72,7 @@ func (c *ledgerHead) Run(a *app) error {
 	}{"head", head.Origin, head.Size, head.Root.String(), string(cosigned.Signed), l.KeyFingerprint(), cosignatures(cosigned), cosigned.Quorum}
 	return a.print(line, func(w io.Writer) {
 		facts(w, "Log", head.Origin, "Entries", term.Count(head.Size), "Root", head.Root.String(), "Keys", l.KeyFingerprint(), "Cosigned", cosignedBy(cosigned))
-		fmt.Fprintf(w, "\n%s", cosigned.Signed)
+		fmt.Fprintln(w, "Next: tutela ledger head --signed, to hand it over as it is signed")
 	})
 }
 

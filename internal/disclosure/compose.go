@@ -4,9 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -115,24 +112,13 @@ func (d *disclosing) proveEvents(ctx context.Context, files bundle, shown []ledg
 	return nil
 }
 
-var gossipName = regexp.MustCompile(`^[a-z0-9-]{1,80}\.checkpoint$`)
-
 // addGossip adds the heads of other agencies' logs, as this one last saw them.
 func (d *disclosing) addGossip(files bundle) error {
-	dir := filepath.Join(d.l.Dir, "ledger", "agency", "gossip")
-	names, err := filepath.Glob(filepath.Join(dir, "*.checkpoint"))
-	if err != nil {
-		return err
+	heads, err := d.l.Passed()
+	for name, signed := range heads {
+		files["gossip/"+name] = signed
 	}
-	for _, name := range names {
-		if !gossipName.MatchString(filepath.Base(name)) {
-			continue
-		}
-		if files["gossip/"+filepath.Base(name)], err = os.ReadFile(name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // enclose adds what the caller gives.

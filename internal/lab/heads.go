@@ -27,6 +27,9 @@ import (
 // histories.
 var ErrForked = fmt.Errorf("%w: two different heads of one size", ErrIntegrity)
 
+// ErrCutBack means that the log once had more entries than it has.
+var ErrCutBack = fmt.Errorf("%w: the log was cut back", ErrIntegrity)
+
 // Limits on what is read back from the folder of heads.
 const (
 	maxSignedHead   = 1 << 20  // bytes
@@ -45,10 +48,9 @@ const (
 // was stamped stays its beginning and the stamp stays good. Every file is written
 // whole or not at all. Who writes must have the lab open for writing.
 type Heads struct {
-	dir    string
-	keys   []string // vkeys of the log
-	locked bool
-	mu     *sync.Mutex // one writer of the process at a time
+	headFolder
+	keys []string    // vkeys of the log
+	mu   *sync.Mutex // one writer of the process at a time
 }
 
 // StoredHead is a head and what vouches for when it was.
@@ -65,7 +67,7 @@ type StoredHead struct {
 
 // Heads is the store of signed heads.
 func (l *Lab) Heads() *Heads {
-	return &Heads{dir: filepath.Join(l.agencyDir(), "heads"), keys: l.keys.VerifierKeys(), locked: l.lock != nil, mu: &l.headsLock}
+	return &Heads{headFolder: l.headFolder("heads"), keys: l.keys.VerifierKeys(), mu: &l.headsLock}
 }
 
 // Save keeps a signed head of size entries, durably. The first of its size must be
@@ -320,44 +322,58 @@ func subject(ext string, evidence []byte) (func([]byte) bool, error) {
 	}, nil
 }
 
+// headFolder is a folder of signed heads, beside the agency log.
+type headFolder struct {
+	dir    string
+	locked bool // the lab is open for writing
+}
+
+func (l *Lab) headFolder(name string) headFolder {
+	return headFolder{filepath.Join(l.agencyDir(), name), l.lock != nil}
+}
+
 // begin makes the folder.
-func (h *Heads) begin() error {
-	if !h.locked {
+func (f headFolder) begin() error {
+	if !f.locked {
 		return errors.New("the lab is open for reading only")
 	}
-	err := os.Mkdir(h.dir, 0o700)
+	err := os.Mkdir(f.dir, 0o700)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return durable.SyncDir(filepath.Dir(h.dir))
+	return durable.SyncDir(filepath.Dir(f.dir))
 }
 
 // write refuses what it would not read again.
-func (h *Heads) write(name string, data []byte, most int) error {
+func (f headFolder) write(name string, data []byte, most int) error {
 	if len(data) > most {
 		return fmt.Errorf("%s of %d bytes, at most %d are kept", name, len(data), most)
 	}
-	return durable.WriteFile(filepath.Join(h.dir, name), data, 0o600)
+	return durable.WriteFile(filepath.Join(f.dir, name), data, 0o600)
 }
 
-func (h *Heads) read(name string, most int) ([]byte, error) {
-	f, err := os.Open(filepath.Join(h.dir, name))
+func (f headFolder) read(name string, most int) ([]byte, error) {
+	file, err := os.Open(filepath.Join(f.dir, name))
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, int64(most)+1))
 	if err == nil && len(b) > most {
 		err = fmt.Errorf("%s has more than %d bytes", name, most)
 	}
 	return b, err
 }
 
-func (h *Heads) list() ([]os.DirEntry, error) {
-	files, err := os.ReadDir(h.dir)
+func (f headFolder) remove(name string) error {
+	return errors.Join(os.Remove(filepath.Join(f.dir, name)), durable.SyncDir(f.dir))
+}
+
+func (f headFolder) list() ([]os.DirEntry, error) {
+	files, err := os.ReadDir(f.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -98,11 +98,12 @@ func newTold() told {
 }
 
 func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told, error) {
-	sizes, err := l.Heads().Sizes()
-	if err != nil {
+	kept, err := l.Heads().Sizes()
+	shown, err2 := l.ownGossip()
+	if err := errors.Join(err, err2); err != nil {
 		v.problem("%v", err)
 	}
-	heads, signed := newVouching(sizes), newSignings()
+	heads, signed := newVouching(slices.Concat(kept, shown)), newSignings()
 	t := newTold()
 	for entry, err := range log.Events(ctx, 0) {
 		if ctx.Err() != nil {
@@ -118,6 +119,7 @@ func (l *Lab) told(ctx context.Context, log *ledger.LogReader, v *Verdict) (told
 		}
 	}
 	l.verifyHeads(heads, v)
+	l.verifyGossip(heads, v)
 	return t, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -217,7 +216,7 @@ func (l *Lab) verifyHeads(k *vouching, v *Verdict) {
 		v.problem("the policy's root certificates: %v", err)
 	}
 	evidence := evidenceOf(files)
-	for _, size := range slices.Sorted(maps.Keys(k.roots)) {
+	for _, size := range sizesOf(files) {
 		head, err := h.load(size, evidence[size])
 		if err != nil {
 			v.problem("%v", err)
@@ -233,14 +232,13 @@ func (l *Lab) verifyHeads(k *vouching, v *Verdict) {
 	}
 }
 
-// TimeRoots are the root certificates of time-stamping authorities that the policy
-// names or named before; nil if there are none.
-func (l *Lab) TimeRoots(ctx context.Context) (*x509.CertPool, error) {
+// vouchingOf has the whole log gone by, to hold heads of these sizes against.
+func (l *Lab) vouchingOf(ctx context.Context, sizes []uint64) (*vouching, error) {
 	log, err := l.ReadLog()
 	if err != nil {
 		return nil, err
 	}
-	k := newVouching(nil)
+	k := newVouching(sizes)
 	for entry, err := range log.Events(ctx, 0) {
 		if err != nil {
 			return nil, fmt.Errorf("read the agency log: %w", err)
@@ -248,6 +246,16 @@ func (l *Lab) TimeRoots(ctx context.Context) (*x509.CertPool, error) {
 		if err := k.take(entry); err != nil {
 			return nil, fmt.Errorf("event %d of the agency log: %w", entry.Index, err)
 		}
+	}
+	return k, nil
+}
+
+// TimeRoots are the root certificates of time-stamping authorities that the policy
+// names or named before; nil if there are none.
+func (l *Lab) TimeRoots(ctx context.Context) (*x509.CertPool, error) {
+	k, err := l.vouchingOf(ctx, nil)
+	if err != nil {
+		return nil, err
 	}
 	t, err := k.trusted()
 	return t.Roots, err
@@ -281,10 +289,10 @@ func (k *vouching) trusted() (Trust, error) {
 	return Trust{Roots: roots}, err
 }
 
+// verifyHead holds a head against the log. Errors about its signatures wrap
+// [check.ErrCheckpoint], those that the log is not what it was [ErrForked] or
+// [ErrCutBack].
 func (k *vouching) verifyHead(head StoredHead, today []string) error {
-	if head.Size > k.edge.Size() {
-		return fmt.Errorf("the log has %d entries: it was cut back", k.edge.Size())
-	}
 	var errs []error
 	for _, vkeys := range k.keysOf(head.Size, today) {
 		keys, err := check.ParseLogKeys(vkeys...)
@@ -292,11 +300,13 @@ func (k *vouching) verifyHead(head StoredHead, today []string) error {
 			return err
 		}
 		c, err := keys.Open(head.Signed)
-		if err != nil {
+		switch {
+		case err != nil:
 			errs = append(errs, err)
 			continue
-		}
-		if c.Root != k.roots[head.Size] {
+		case c.Size > k.edge.Size():
+			return fmt.Errorf("%w: it has %d entries", ErrCutBack, k.edge.Size())
+		case c.Root != k.roots[head.Size]:
 			return fmt.Errorf("%w: its root is %s, that of the log was %s", ErrForked, c.Root, k.roots[head.Size])
 		}
 		return nil
