@@ -39,6 +39,7 @@ func (c *demoCommand) Run(a *app) error {
 	}
 	defer authority.close()
 	d.authority = authority
+	defer d.stopWitnesses()
 	for _, part := range []func() error{d.draw, d.openLab, d.askFirst, d.scan, d.explain, d.verify, d.date, d.disclose, d.tamper, d.dismiss} {
 		if err := part(); err != nil {
 			return err
@@ -58,6 +59,7 @@ type demonstration struct {
 	plan *demo.Plan
 
 	authority *throwAway
+	witnesses []*throwAwayWitness
 }
 
 func (c *demoCommand) prepare(a *app) (*demonstration, error) {
@@ -124,7 +126,7 @@ func hashDrawing(img image.Image) (hash string, quality int) {
 }
 
 func (d *demonstration) openLab() error {
-	d.tell("2. A lab: signing keys, a ledger, a catalogue; a policy that has heads of the log time-stamped,\n   here by this program itself. A case, two exhibits, two hash sets.")
+	d.tell("2. A lab: signing keys, a ledger, a catalogue; two witnesses who remember the heads of its log; a policy\n   that has heads cosigned by both and time-stamped, here by this program itself. A case, two exhibits, two hash sets.")
 	fmt.Fprintf(d.out, "\n  $ tutela init %s --agency 'Example Police' --country BE\n", tutela.ShellWord(d.lab))
 	var errs bytes.Buffer
 	if code := run(d.ctx, []string{"--actor", "examiner", "--key=", "--agent=false", "init", d.lab, "--agency", "Example Police", "--country", "BE"}, io.Discard, &errs); code != exitOK {
@@ -134,8 +136,12 @@ func (d *demonstration) openLab() error {
 	if err := os.WriteFile(roots, d.authority.roots, 0o600); err != nil {
 		return err
 	}
+	policy, err := d.callWitnesses("witness.example/court", "witness.example/oversight")
+	if err != nil {
+		return err
+	}
 	for _, args := range [][]string{
-		{"lab", "policy", "--time-authority", d.authority.address, "--time-roots", roots},
+		{"lab", "policy", "--witnesses", policy, "--time-authority", d.authority.address, "--time-roots", roots},
 		{"case", "open", "2026-17", "--title", "Demonstration"},
 		{"exhibit", "add", "LAPTOP", "--case", "2026-17", "--kind", "computer"},
 		{"exhibit", "add", "DISK", "--case", "2026-17", "--kind", "drive"},
@@ -147,6 +153,67 @@ func (d *demonstration) openLab() error {
 		}
 	}
 	return nil
+}
+
+// callWitnesses makes witnesses that know the lab's log, has them serve, and writes
+// the policy that demands them all.
+func (d *demonstration) callWitnesses(names ...string) (policy string, err error) {
+	var keys, errs bytes.Buffer
+	if code := run(d.ctx, []string{"--lab", d.lab, "--key=", "--agent=false", "ledger", "keys"}, &keys, &errs); code != exitOK {
+		return "", fmt.Errorf("demo: tutela ledger keys: %s", errs.String())
+	}
+	known := filepath.Join(d.dir, "log-keys.txt")
+	if err := os.WriteFile(known, keys.Bytes(), 0o600); err != nil {
+		return "", err
+	}
+	var lines, groups strings.Builder
+	for i, name := range names {
+		dir := filepath.Join(d.dir, fmt.Sprintf("witness-%d", i+1))
+		for _, args := range [][]string{{"witness", "init", dir, "--name", name}, {"witness", "add-log", dir, known}} {
+			if err := d.run(exitOK, args...); err != nil {
+				return "", err
+			}
+		}
+		w, err := serveWitness(dir)
+		if err != nil {
+			return "", fmt.Errorf("demo: serve as a witness on this machine: %w", err)
+		}
+		d.witnesses = append(d.witnesses, w)
+		theirs, ours, err := witnessPolicy(d.ctx, dir, w.address)
+		if err != nil {
+			return "", err
+		}
+		lines.WriteString(theirs)
+		groups.WriteString(ours)
+	}
+	policy = filepath.Join(d.dir, "witnesses.policy")
+	text := fmt.Sprintf("%s%sgroup all all %s\nquorum all\n", lines.String(), groups.String(), strings.Join(names, " "))
+	return policy, os.WriteFile(policy, []byte(text), 0o600)
+}
+
+// witnessPolicy is what a witness tells labs, but for its quorum: the lines of its
+// keys, and its group.
+func witnessPolicy(ctx context.Context, dir, address string) (keys, group string, err error) {
+	var out, errs bytes.Buffer
+	if code := run(ctx, []string{"witness", "show", dir, "--policy", address}, &out, &errs); code != exitOK {
+		return "", "", fmt.Errorf("demo: tutela witness show: %s", errs.String())
+	}
+	for line := range strings.Lines(out.String()) {
+		switch {
+		case strings.HasPrefix(line, "witness "):
+			keys += line
+		case strings.HasPrefix(line, "group "):
+			group += line
+		}
+	}
+	return keys, group, nil
+}
+
+func (d *demonstration) stopWitnesses() (err error) {
+	for _, w := range d.witnesses {
+		err = errors.Join(err, w.stop())
+	}
+	return err
 }
 
 func (d *demonstration) askFirst() error {
@@ -335,10 +402,10 @@ func (d *demonstration) tamper() error {
 	return copied.run(exitIntegrity, "ledger", "verify")
 }
 
-// dismiss takes the authority, which ends now, out of the policy.
+// dismiss takes the authority and the witnesses, which end now, out of the policy.
 func (d *demonstration) dismiss() error {
-	d.tell("The time-stamping authority ends with this program. The lab asks nobody any more; what is stamped stays so.")
-	return d.run(exitOK, "lab", "policy", "--no-time-authority")
+	d.tell("Witnesses and time-stamping authority end with this program. The lab asks nobody any more; what is cosigned\nand stamped stays so. Real ones are somebody else's.")
+	return d.run(exitOK, "lab", "policy", "--no-witnesses", "--no-time-authority")
 }
 
 // onlyForMe takes keys from everybody else: a copy has the modes that the

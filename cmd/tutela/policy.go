@@ -167,11 +167,24 @@ func printPolicy(a *app, p lab.Policy, less []string) error {
 	return a.print(line, func(w io.Writer) {
 		demanded := map[bool]string{true: "demanded", false: "not demanded"}
 		facts(w, "Signatures", demanded[p.Signatures], "Second root", demanded[p.SecondRoot], "Validated", demanded[p.Validated],
-			"Witnesses", orNone(strings.Split(strings.TrimSuffix(p.Witnesses, "\n"), "\n")), "Time", orNone(p.TimeAuthorities), "Time roots", orNone(issuers(p.TimeRoots)))
+			"Witnesses", orNone(witnessLines(p.Witnesses)), "Time", orNone(p.TimeAuthorities), "Time roots", orNone(issuers(p.TimeRoots)))
 		if len(less) > 0 {
 			fmt.Fprintf(w, "\nNo longer demanded: %s. The log says so, and who changed it.\n", strings.Join(less, ", "))
 		}
 	})
+}
+
+// witnessLines are the lines of a policy, on a screen: a key of ML-DSA-44 would fill
+// it.
+func witnessLines(text string) (lines []string) {
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		for i, word := range words {
+			words[i] = shortKey(word)
+		}
+		lines = append(lines, strings.Join(words, " "))
+	}
+	return lines
 }
 
 // orNone writes a list under itself, beside its name.
