@@ -372,6 +372,11 @@ func TestThreatsNameTests(t *testing.T) {
 				t.Errorf("%s names %s, which is not there", page, name[1])
 			}
 		}
+		for _, name := range regexp.MustCompile("`TestScripts/([a-z0-9-]+)`").FindAllStringSubmatch(readText(t, filepath.Join(docs, "explanation", page)), -1) {
+			if _, err := os.Stat(filepath.Join("testdata", "script", name[1]+".txt")); err != nil {
+				t.Errorf("%s names the script %s, which is not there", page, name[1])
+			}
+		}
 	}
 }
 
