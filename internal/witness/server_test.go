@@ -215,7 +215,9 @@ func lineWith(s note.Signer, sig []byte) []byte {
 }
 
 // remembered is what lies on the disk of the log.
-func remembered(t testing.TB, dir string) string {
+func remembered(t testing.TB, dir string) string { return rememberedOf(t, dir, origin) }
+
+func rememberedOf(t testing.TB, dir, origin string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "heads", fmt.Sprintf("%x", sha256.Sum256([]byte(origin)))))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
