@@ -215,7 +215,7 @@ func keptHeads(heads, stamps int) string {
 	if heads == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" %s that others vouch for, %s verified.", count(heads, "head"), count(stamps, "time-stamp"))
+	return fmt.Sprintf(" %s kept, %s verified.", count(heads, "head"), count(stamps, "time-stamp"))
 }
 
 func erasedLeaves(n uint64) string {
