@@ -104,10 +104,17 @@ func (b *bundle) keysAt(n uint64) []string {
 	return b.events.all[i].texts(retiredLogKey)
 }
 
+// What is handed on of gossip: a signed head has some 10 KB. The rest is passed over,
+// as the format has it.
+const (
+	maxGossip     = 64 << 10 // bytes of one
+	maxGossipKept = 1000
+)
+
 // readGossip hands on the heads of other logs.
 func (b *bundle) readGossip() error {
 	for _, p := range b.of(check.PathUnread) {
-		if !strings.HasPrefix(p.path, "gossip/") {
+		if !strings.HasPrefix(p.path, "gossip/") || b.files[p.path].Size > maxGossip || len(b.gossip) == maxGossipKept {
 			continue
 		}
 		signed, err := b.read(p.path)

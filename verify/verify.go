@@ -53,7 +53,7 @@ type Verdict struct {
 
 	Policy []byte   // the bundle's: C2SP tlog-policy
 	Heads  [][]byte // signed heads of this log, by rising size: those before, and the one that all rests on
-	Gossip [][]byte // signed heads of other logs, as this lab says it saw them; nothing of them was judged
+	Gossip [][]byte // signed heads of other logs, as this lab says it saw them; nothing of them was judged. At most 1,000 of at most 64 KiB
 
 	Proven    []string // sentences
 	NotProven []string // sentences

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"tutela"
@@ -33,26 +34,29 @@ func (c *ledgerGossip) Run(a *app) error {
 		return err
 	}
 	defer l.Close()
+	var refused []error
 	alarming := false
 	for _, path := range c.Shown {
 		heard, err := c.take(a, l, path)
 		if err != nil {
-			return err
+			refused = append(refused, err)
 		}
-		for _, h := range heard {
-			alarming = alarming || h.Alarming()
-		}
+		alarming = alarming || slices.ContainsFunc(heard, lab.Heard.Alarming)
 		if err := printHeard(a, heard); err != nil {
 			return err
 		}
 	}
-	if alarming {
-		return hint(errIntegrity, "keep what you were given, and ask the agency in question; if it is this lab's log, stop, and find out who changed it")
+	switch {
+	case alarming: // which outweighs what else there is to say
+		return hint(errors.Join(append([]error{errIntegrity}, refused...)...), "keep what you were given, and ask the agency in question; if it is this lab's log, stop, and find out who changed it")
+	case len(refused) == 1:
+		return refused[0]
 	}
-	return nil
+	return errors.Join(refused...)
 }
 
-// take takes a head, or all heads of a bundle.
+// take takes a head, or all heads of a bundle. With an error there may be heads that
+// were heard.
 func (c *ledgerGossip) take(a *app, l *lab.Lab, path string) ([]lab.Heard, error) {
 	if strings.HasSuffix(path, ".checkpoint") {
 		signed, err := readHead(path)
@@ -95,11 +99,12 @@ func (c *ledgerGossip) takeBundle(a *app, l *lab.Lab, v *verify.Verdict) (heard 
 	if err != nil {
 		return nil, err
 	}
+	var refused error // which keeps nobody from hearing of others
 	shown := v.Gossip
 	if keys := policy.LogKeys(); originOf(keys) == originOf(l.LogKeys()) {
 		shown = append(shown, v.Heads...)
-	} else if heard, err = c.meet(a, l, keys, v); err != nil {
-		return nil, err
+	} else {
+		heard, refused = c.meet(a, l, keys, v)
 	}
 	for _, signed := range shown {
 		more, err := l.Hear(a.ctx, signed)
@@ -112,7 +117,7 @@ func (c *ledgerGossip) takeBundle(a *app, l *lab.Lab, v *verify.Verdict) (heard 
 		}
 		heard = append(heard, more...)
 	}
-	return heard, nil
+	return heard, refused
 }
 
 func originOf(vkeys []string) string {
@@ -178,7 +183,7 @@ func printHeard(a *app, all []lab.Heard) error {
 			return err
 		}
 	}
-	if !a.json {
+	if !a.json && len(rows) > 0 {
 		table(a.out, "LOG|ENTRIES|ROOT|STATE", rows)
 	}
 	return nil

@@ -367,8 +367,8 @@ func TestThreatsNameTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, page := range []string{"threats.md", "commit-point.md"} {
-		for _, name := range regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(readText(t, filepath.Join(docs, "explanation", page)), -1) {
-			if !strings.Contains(tests.String(), "\nfunc "+name[1]+"(t *testing.T)") {
+		for _, name := range regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`").FindAllStringSubmatch(readText(t, filepath.Join(docs, "explanation", page)), -1) {
+			if !strings.Contains(tests.String(), "\nfunc "+name[1]+"(t *testing.T)") && !strings.Contains(tests.String(), "\nfunc "+name[1]+"(f *testing.F)") {
 				t.Errorf("%s names %s, which is not there", page, name[1])
 			}
 		}
