@@ -74,6 +74,25 @@ const (
 	ActionExport   Action = "export"
 	ActionDisclose Action = "disclose"
 	ActionErase    Action = "erase" // of records, for ever
+	ActionQuery    Action = "query" // of what was recorded and matched, without contents
+)
+
+// The actions that need no Authority: what a role carries is enough.
+const (
+	ActionCaseOpen         Action = "case-open"
+	ActionCaseClose        Action = "case-close"
+	ActionExhibitAdd       Action = "exhibit-add" // also transfers and receipts
+	ActionAuthorityPropose Action = "authority-propose"
+	ActionAuthorityApprove Action = "authority-approve" // or decline; never one's own proposal
+	ActionAuthorityRevoke  Action = "authority-revoke"
+	ActionSetImport        Action = "set-import" // also removing
+	ActionLookup           Action = "lookup"     // of digests in the hash sets
+	ActionCaseRead         Action = "case-read"  // of cases, exhibits, authorities and custody
+	ActionLedgerRead       Action = "ledger-read"
+	ActionOversee          Action = "oversee" // reading every log, without content
+	ActionOutcomes         Action = "outcomes"
+	ActionAccounts         Action = "accounts" // adding, changing, closing
+	ActionSettings         Action = "settings"
 )
 
 // Authority is why something may be done.
@@ -90,8 +109,22 @@ type Authority struct {
 	Actions   []Action  // empty covers all but erasing
 	Document  *SHA256   // of the order itself
 	Revoked   time.Time // zero while it stands
-	Reason    string    // why it was revoked
+	Reason    string    // why it was revoked or declined
 	Added     time.Time
+
+	Parent     string    `json:",omitempty"` // reference of the authority it rests on: it ends when that one does
+	Queries    uint64    `json:",omitempty"` // how often it may be acted under; 0 is without limit
+	Used       uint64    `json:",omitempty"` // how often it was, as far as the log tells
+	ProposedBy string    `json:",omitempty"` // "" for one that was added without a proposal
+	ApprovedBy string    `json:",omitempty"` // "" while it was not
+	Approved   time.Time `json:",omitzero"`
+	Declined   time.Time `json:",omitzero"` // zero unless it was
+}
+
+// Waits reports whether the authority was proposed and is not decided on yet:
+// nothing may be done under it.
+func (a *Authority) Waits() bool {
+	return a.ProposedBy != "" && a.Approved.IsZero() && a.Declined.IsZero()
 }
 
 // Covers reports whether the authority's scope names the exhibit and the
@@ -102,9 +135,10 @@ func (a *Authority) Covers(exhibit string, action Action) bool {
 		(len(a.Actions) == 0 && action != ActionErase || slices.Contains(a.Actions, action))
 }
 
-// ActiveAt reports whether the authority stands at t.
+// ActiveAt reports whether the authority stands at t, by itself: what it rests on
+// is another question.
 func (a *Authority) ActiveAt(t time.Time) bool {
-	if t.Before(a.From) || !t.Before(a.Until) {
+	if t.Before(a.From) || !t.Before(a.Until) || a.Waits() || !a.Declined.IsZero() {
 		return false
 	}
 	return a.Revoked.IsZero() || t.Before(a.Revoked)
@@ -121,33 +155,47 @@ const (
 	EventCaseClose       EventKind = "case-close"
 	EventAuthorityAdd    EventKind = "authority-add"
 	EventAuthorityRevoke EventKind = "authority-revoke"
-	EventSeize           EventKind = "seize"
-	EventReceive         EventKind = "receive"
-	EventTransfer        EventKind = "transfer"
-	EventImage           EventKind = "image" // an image of it was acquired
-	EventVerifyImage     EventKind = "verify-image"
-	EventScanStart       EventKind = "scan-start"
-	EventInterim         EventKind = "interim"
-	EventSeal            EventKind = "seal"
-	EventMatchRun        EventKind = "match-run"
-	EventRenew           EventKind = "renew"  // a sealed tree was given a root under another hash
-	EventRepair          EventKind = "repair" // damaged files of a sealed tree were made again, with the same root
-	EventAdmit           EventKind = "admit"  // a scan that was sealed in another log was taken over
-	EventGrade           EventKind = "grade"
-	EventAccess          EventKind = "access"
-	EventExport          EventKind = "export"
-	EventDisclose        EventKind = "disclose"
-	EventErase           EventKind = "erase"
-	EventRefused         EventKind = "refused"
-	EventSetImport       EventKind = "hash-set-import"
-	EventSetRemove       EventKind = "hash-set-remove"
-	EventToolValidate    EventKind = "tool-validate"
-	EventKeyEnrol        EventKind = "key-enrol"    // of a person, who signs events from then on
-	EventKeyWithdraw     EventKind = "key-withdraw" // of a person
-	EventKeyRotate       EventKind = "key-rotate"   // of the log
-	EventRecoveryKey     EventKind = "recovery-key" // that may rotate the log's keys when they are lost
-	EventPolicyChange    EventKind = "policy-change"
-	EventClockCheck      EventKind = "clock-check" // the clock of the machine was held against others
+
+	EventAuthorityPropose EventKind = "authority-propose" // stands for nothing until another person approves
+	EventAuthorityApprove EventKind = "authority-approve"
+	EventAuthorityDecline EventKind = "authority-decline"
+
+	EventSeize        EventKind = "seize"
+	EventReceive      EventKind = "receive"
+	EventTransfer     EventKind = "transfer"
+	EventImage        EventKind = "image" // an image of it was acquired
+	EventVerifyImage  EventKind = "verify-image"
+	EventScanStart    EventKind = "scan-start"
+	EventInterim      EventKind = "interim"
+	EventSeal         EventKind = "seal"
+	EventMatchRun     EventKind = "match-run"
+	EventRenew        EventKind = "renew"  // a sealed tree was given a root under another hash
+	EventRepair       EventKind = "repair" // damaged files of a sealed tree were made again, with the same root
+	EventAdmit        EventKind = "admit"  // a scan that was sealed in another log was taken over
+	EventGrade        EventKind = "grade"
+	EventAccess       EventKind = "access"
+	EventExport       EventKind = "export"
+	EventDisclose     EventKind = "disclose"
+	EventErase        EventKind = "erase"
+	EventAccessRoot   EventKind = "access-root" // how far the access ledger went, with its root
+	EventRefused      EventKind = "refused"
+	EventSetImport    EventKind = "hash-set-import"
+	EventSetRemove    EventKind = "hash-set-remove"
+	EventToolValidate EventKind = "tool-validate"
+
+	EventAccountAdd    EventKind = "account-add"
+	EventAccountChange EventKind = "account-change"
+	EventAccountClose  EventKind = "account-close"
+	EventLogIn         EventKind = "log-in"
+	EventLogOut        EventKind = "log-out"
+	EventLogInRefused  EventKind = "log-in-refused"
+
+	EventKeyEnrol     EventKind = "key-enrol"    // of a person, who signs events from then on
+	EventKeyWithdraw  EventKind = "key-withdraw" // of a person
+	EventKeyRotate    EventKind = "key-rotate"   // of the log
+	EventRecoveryKey  EventKind = "recovery-key" // that may rotate the log's keys when they are lost
+	EventPolicyChange EventKind = "policy-change"
+	EventClockCheck   EventKind = "clock-check" // the clock of the machine was held against others
 )
 
 // Event is one entry of the agency log. Detail is the canonical JSON of what
@@ -220,6 +268,7 @@ const (
 	FactMatches       = "matches"         // of a match run: leaves and root of its tree, SHA-256
 	FactRecords512    = "records-sha512"  // the same leaves under SHA-512
 	FactMatches512    = "matches-sha512"  // the same leaves under SHA-512
+	FactReads         = "reads"           // of an access-root: leaves and root of the access ledger, SHA-256
 	FactOpened        = "opened"          // of a disclosure: how many leaves were opened, SHA-256 over their hashes
 	FactTo            = "to"              // of a disclosure: to whom, UTF-8
 	FactPurpose       = "purpose"         // of a disclosure, UTF-8

@@ -36,6 +36,14 @@ require (
 require (
 	codeberg.org/go-pdf/fpdf v0.12.0 // indirect
 	filippo.io/edwards25519 v1.2.0 // indirect
+	github.com/cedar-policy/cedar-go v1.9.1 // indirect
+	github.com/chromedp/cdproto v0.159.0 // indirect
+	github.com/chromedp/chromedp v0.23.0 // indirect
+	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
+	github.com/danielgtaylor/huma/v2 v2.37.2 // indirect
+	github.com/go-json-experiment/json v1.27.2 // indirect
+	github.com/go-webauthn/webauthn v0.18.2 // indirect
+	github.com/prometheus/client_golang v1.25.0 // indirect
 )
 
 require (

@@ -150,6 +150,23 @@ type (
 		Reason    string `json:"reason"`
 	}
 
+	// Decision is the detail of EventAuthorityApprove and EventAuthorityDecline:
+	// what another person than the proposer said of a proposal.
+	Decision struct {
+		Reference string `json:"reference"`
+		Reason    string `json:"reason,omitempty"` // of declining
+	}
+
+	// AccessRoot is the detail of EventAccessRoot: how far the access ledger went.
+	// Its fact FactReads holds the root. Used tells what was done since the event
+	// before, by authority.
+	AccessRoot struct {
+		Period int               `json:"period"` // number of the access ledger
+		Leaves uint64            `json:"leaves"`
+		Root   SHA256            `json:"root"`
+		Used   map[string]uint64 `json:"used,omitempty"`
+	}
+
 	// Transfer is the detail of EventTransfer. The event names the exhibit.
 	Transfer struct {
 		To     string `json:"to"`

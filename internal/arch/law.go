@@ -74,7 +74,7 @@ var law = []room{
 	// what another program says about the same evidence
 	{name: "internal/oracle", may: []string{""}, modules: []string{}},
 	// 6: who may do what
-	{name: "internal/authority", may: []string{""}},
+	{name: "internal/authority", may: []string{""}, modules: []string{"github.com/cedar-policy/cedar-go"}},
 	// 7: where it all meets
 	{name: "internal/scan", may: []string{"", "internal/durable", "internal/evidence", "internal/digest", "internal/pdq", "internal/picture", "internal/video", "internal/hashset", "internal/ledger", "internal/catalog", "internal/authority"}, needsGrant: true},
 	// what the program itself is
@@ -84,13 +84,25 @@ var law = []room{
 	{name: "internal/validation", may: []string{"", "internal/build", "internal/confine", "internal/digest", "internal/evidence", "internal/picture", "internal/hashset", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority", "internal/scan", "internal/lab"}},
 	// what is handed to courts
 	{name: "internal/disclosure", may: []string{"", "internal/durable", "internal/actor", "internal/ledger", "internal/ledger/check", "internal/catalog", "internal/authority", "internal/lab"}, needsGrant: true},
+	// what people do in a lab, by command or by page
+	{name: "internal/casework", may: []string{"", "internal/build", "internal/confine", "internal/evidence", "internal/picture", "internal/hashset", "internal/thumb", "internal/ledger", "internal/catalog", "internal/authority", "internal/scan", "internal/lab"}, modules: []string{}},
+	// who they are: passwords, passkeys, sessions
+	{name: "internal/account", may: []string{"", "internal/durable"}, modules: []string{"golang.org/x/crypto/argon2", "github.com/go-webauthn/webauthn"}},
+	// what oversight sees, takes away and publishes
+	{name: "internal/oversight", may: []string{"", "internal/durable", "internal/ledger/check"}, modules: []string{"golang.org/x/mod/sumdb/note"}},
+	// numbers as pictures
+	{name: "internal/chart", modules: []string{}},
 	{name: "internal/demo", may: []string{""}},
+	// pages in six languages
+	{name: "internal/web", may: []string{"", "internal/chart"}, modules: []string{}},
+	// how people reach it
+	{name: "internal/server", may: []string{"", "internal/account", "internal/authority", "internal/build", "internal/casework", "internal/catalog", "internal/chart", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oversight", "internal/scan", "internal/thumb", "internal/web"}, network: true},
 
 	// what other programs call
 	{name: "match", may: []string{"", "internal/digest", "internal/picture", "internal/video", "internal/confine", "internal/hashset"}},
 	{name: "verify", may: []string{"", "internal/ledger/check", "internal/timestamp"}, modules: []string{"golang.org/x/mod/sumdb/note"}, readOnly: true},
 	{name: "cmd/tutela-verify", may: []string{"verify"}, modules: []string{}, readOnly: true},
-	{name: "cmd", may: []string{"", "internal/build", "internal/validation", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/disclosure", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/report", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/witness", "internal/actor", "match", "verify"}, network: true},
+	{name: "cmd", may: []string{"", "internal/account", "internal/casework", "internal/oversight", "internal/server", "internal/build", "internal/validation", "internal/authority", "internal/catalog", "internal/confine", "internal/demo", "internal/digest", "internal/disclosure", "internal/durable", "internal/evidence", "internal/evidence/s3", "internal/hashset", "internal/lab", "internal/ledger", "internal/ledger/check", "internal/oracle", "internal/pdq", "internal/picture", "internal/report", "internal/scan", "internal/stack", "internal/term", "internal/timestamp", "internal/timestamp/client", "internal/timestamp/authority", "internal/witness", "internal/actor", "match", "verify"}, network: true},
 	{name: "bench", may: []string{"", "internal/confine", "internal/evidence", "internal/digest", "internal/hashset", "internal/ledger", "internal/pdq", "internal/picture", "internal/robustness", "internal/catalog"}},
 	{name: "release", modules: []string{}},
 }
