@@ -70,7 +70,10 @@ type Store interface {
 	// Scan returns the newest scan of the exhibit where id.Number is 0.
 	Scan(ctx context.Context, id ScanID) (Scan, error)
 
-	// Cases, Authorities, Exhibits, Scans and Sets list them. An empty case
+	// Account returns a person's account or ErrNotFound.
+	Account(ctx context.Context, name string) (tutela.Account, error)
+
+	// Cases, Authorities, Exhibits, Scans, Sets and Accounts list them. An empty case
 	// number or exhibit label lists all of the lab; one that is not there
 	// lists none.
 	Cases(ctx context.Context) ([]tutela.Case, error)
@@ -78,6 +81,7 @@ type Store interface {
 	Exhibits(ctx context.Context, caseNumber string) ([]tutela.Exhibit, error)
 	Scans(ctx context.Context, exhibit string) ([]Scan, error)
 	Sets(ctx context.Context) ([]Set, error)
+	Accounts(ctx context.Context) ([]tutela.Account, error)
 
 	// Custody tells the applied events about something in the order of the
 	// log. After an error it ends.

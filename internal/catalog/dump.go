@@ -44,7 +44,11 @@ func (d *dumper) nouns(ctx context.Context, s Store) error {
 		return err
 	}
 	sets, err := s.Sets(ctx)
-	return dumpList(d, "set", sets, err)
+	if err := dumpList(d, "set", sets, err); err != nil {
+		return err
+	}
+	accounts, err := s.Accounts(ctx)
+	return dumpList(d, "account", accounts, err)
 }
 
 func (d *dumper) scans(ctx context.Context, s Store) error {

@@ -23,6 +23,8 @@ type Nouns interface {
 	PutScan(Scan) error
 	SetVersions(name string) ([]Set, error) // none is no error
 	PutSet(Set) error
+	Account(name string) (tutela.Account, error)
+	PutAccount(tutela.Account) error
 }
 
 // Misfit says why an event changes nothing: it refers to what is not there, or
@@ -88,6 +90,12 @@ func (p *projection) apply() error {
 		return p.admit()
 	case tutela.EventErase:
 		return p.erase()
+	case tutela.EventAccountAdd:
+		return p.accountAdd()
+	case tutela.EventAccountChange:
+		return p.accountChange()
+	case tutela.EventAccountClose:
+		return p.accountClose()
 	case tutela.EventSetImport:
 		return p.setImport()
 	case tutela.EventSetRemove:
@@ -423,6 +431,54 @@ func (p *projection) setRemove() error {
 		return wanting(ErrNotFound, "set", r.Name)
 	}
 	return nil
+}
+
+// accountAdd keeps the name of an account that was closed: whoever reads an old
+// event must not find another person behind it.
+func (p *projection) accountAdd() error {
+	var a tutela.Account
+	if err := p.decode(&a); err != nil {
+		return err
+	}
+	if err := p.names("account", a.Name, ""); err != nil {
+		return err
+	}
+	if _, err := p.nouns.Account(a.Name); !errors.Is(err, ErrNotFound) {
+		return exists(err, "account", a.Name)
+	}
+	if a.Added.IsZero() {
+		a.Added = p.ev.Time
+	}
+	return p.nouns.PutAccount(a)
+}
+
+func (p *projection) accountChange() error {
+	var c tutela.AccountChange
+	if err := p.decode(&c); err != nil {
+		return err
+	}
+	a, err := p.nouns.Account(c.Name)
+	if err != nil {
+		return wanting(err, "account", c.Name)
+	}
+	a.Roles = c.Roles
+	return p.nouns.PutAccount(a)
+}
+
+func (p *projection) accountClose() error {
+	var c tutela.AccountClosing
+	if err := p.decode(&c); err != nil {
+		return err
+	}
+	a, err := p.nouns.Account(c.Name)
+	if err != nil {
+		return wanting(err, "account", c.Name)
+	}
+	if !a.Open() {
+		return exists(nil, "closing of account", c.Name)
+	}
+	a.Closed, a.Reason = p.ev.Time, c.Reason
+	return p.nouns.PutAccount(a)
 }
 
 // decode reads the detail, and demands that what nouns take over from the event

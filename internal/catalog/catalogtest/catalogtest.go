@@ -22,6 +22,7 @@ func Run(t *testing.T, open func(testing.TB) catalog.Store) {
 	}{
 		{"empty", testEmpty},
 		{"nouns", testNouns},
+		{"accounts", testAccounts},
 		{"lists", testLists},
 		{"log order", testLogOrder},
 		{"log is never stopped", testMisfits},

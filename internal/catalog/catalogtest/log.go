@@ -34,6 +34,25 @@ func testEmpty(l *lab) {
 	}
 }
 
+// testAccounts follows an account until it is closed.
+func testAccounts(l *lab) {
+	a := tutela.Account{Name: "anna", Person: "Anna Ö.", Roles: []tutela.Role{tutela.RoleExaminer}, By: "b"}
+	l.happen(tutela.EventAccountAdd, a)
+	got := get(l.Account(l.Context(), "anna"))
+	if got.Added.IsZero() {
+		l.Error("an account was added at no time")
+	}
+	a.Added, a.Roles = got.Added, []tutela.Role{tutela.RoleReviewer, tutela.RoleLead}
+	l.happen(tutela.EventAccountChange, tutela.AccountChange{Name: "anna", Roles: a.Roles})
+	equal(l, "changed account", get(l.Account(l.Context(), "anna")), a)
+	l.happen(tutela.EventAccountClose, tutela.AccountClosing{Name: "anna", Reason: "left"})
+	got = get(l.Account(l.Context(), "anna"))
+	if got.Open() || got.Reason != "left" {
+		l.Errorf("closed account: %+v", got)
+	}
+	equal(l, "accounts", get(l.Accounts(l.Context())), []tutela.Account{got})
+}
+
 // testNouns follows each noun through what can happen to it.
 func testNouns(l *lab) {
 	l.happen(tutela.EventCaseOpen, tutela.Case{Number: "2026-1", Title: "Operation <é>", Lead: "A"})
@@ -193,6 +212,11 @@ var misfits = []misfit{
 	{"admit parts of two scans", tutela.EventAdmit, mixed(admission("X", 2)), catalog.ErrDetail},
 	{"erase of no scan", tutela.EventErase, tutela.Erase{Exhibit: "X", Scans: []tutela.ErasedScan{{Number: 1}, {Number: 7}}}, catalog.ErrNotFound},
 	{"erase of one scan twice", tutela.EventErase, tutela.Erase{Exhibit: "X", Scans: []tutela.ErasedScan{{Number: 1}, {Number: 1}}}, catalog.ErrDetail},
+	{"account twice", tutela.EventAccountAdd, tutela.Account{Name: "p"}, catalog.ErrExists},
+	{"account without name", tutela.EventAccountAdd, tutela.Account{}, catalog.ErrDetail},
+	{"roles of no account", tutela.EventAccountChange, tutela.AccountChange{Name: "q"}, catalog.ErrNotFound},
+	{"close no account", tutela.EventAccountClose, tutela.AccountClosing{Name: "q"}, catalog.ErrNotFound},
+	{"close an account twice", tutela.EventAccountClose, tutela.AccountClosing{Name: "p"}, catalog.ErrExists},
 	{"set twice", tutela.EventSetImport, tutela.SetImport{Set: tutela.SetVersion{Name: "s", Version: 1}}, catalog.ErrExists},
 	{"set without name", tutela.EventSetImport, tutela.SetImport{Set: tutela.SetVersion{Version: 1}}, catalog.ErrDetail},
 	{"remove no set", tutela.EventSetRemove, tutela.SetRemove{Name: "t"}, catalog.ErrNotFound},
@@ -223,6 +247,8 @@ func (l *lab) fillForMisfits() {
 	l.open("1")
 	l.happen(tutela.EventAuthorityAdd, tutela.Authority{Reference: "A", Case: "1"})
 	l.happen(tutela.EventAuthorityRevoke, tutela.Revocation{Reference: "A"})
+	l.happen(tutela.EventAccountAdd, tutela.Account{Name: "p"})
+	l.happen(tutela.EventAccountClose, tutela.AccountClosing{Name: "p"})
 	l.seize("X", "1")
 	l.scan("X", 1)
 	l.happen(tutela.EventSeal, tutela.Seal{Exhibit: "X", Number: 1})

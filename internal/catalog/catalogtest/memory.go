@@ -33,6 +33,7 @@ type nouns struct {
 	cases       map[string]tutela.Case
 	authorities map[string]tutela.Authority
 	exhibits    map[string]tutela.Exhibit
+	accounts    map[string]tutela.Account
 	sets        []catalog.Set
 	scans       []*scan // in the order they were started
 }
@@ -47,10 +48,11 @@ type scan struct {
 var _ catalog.Nouns = (*nouns)(nil)
 
 func (n *nouns) clone() *nouns {
-	c := &nouns{log: slices.Clone(n.log), cases: map[string]tutela.Case{}, authorities: map[string]tutela.Authority{}, exhibits: map[string]tutela.Exhibit{}, sets: slices.Clone(n.sets)}
+	c := &nouns{log: slices.Clone(n.log), cases: map[string]tutela.Case{}, authorities: map[string]tutela.Authority{}, exhibits: map[string]tutela.Exhibit{}, accounts: map[string]tutela.Account{}, sets: slices.Clone(n.sets)}
 	maps.Copy(c.cases, n.cases)
 	maps.Copy(c.authorities, n.authorities)
 	maps.Copy(c.exhibits, n.exhibits)
+	maps.Copy(c.accounts, n.accounts)
 	for _, s := range n.scans {
 		copied := *s
 		c.scans = append(c.scans, &copied)
@@ -73,6 +75,13 @@ func (n *nouns) Authority(reference string) (tutela.Authority, error) {
 }
 
 func (n *nouns) Exhibit(label string) (tutela.Exhibit, error) { return lookup(n.exhibits, label) }
+
+func (n *nouns) Account(name string) (tutela.Account, error) { return lookup(n.accounts, name) }
+
+func (n *nouns) PutAccount(a tutela.Account) error {
+	n.accounts[a.Name] = a
+	return nil
+}
 
 func (n *nouns) PutCase(c tutela.Case) error {
 	n.cases[c.Number] = c
@@ -233,6 +242,16 @@ func (m *Memory) Authorities(_ context.Context, number string) ([]tutela.Authori
 // Exhibits implements [catalog.Store].
 func (m *Memory) Exhibits(_ context.Context, number string) ([]tutela.Exhibit, error) {
 	return sorted(m.now().exhibits, func(x tutela.Exhibit) bool { return number == "" || x.Case == number }), nil
+}
+
+// Account implements [catalog.Store].
+func (m *Memory) Account(_ context.Context, name string) (tutela.Account, error) {
+	return m.now().Account(name)
+}
+
+// Accounts implements [catalog.Store].
+func (m *Memory) Accounts(context.Context) ([]tutela.Account, error) {
+	return sorted(m.now().accounts, func(tutela.Account) bool { return true }), nil
 }
 
 // Sets implements [catalog.Store].

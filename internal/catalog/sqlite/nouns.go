@@ -95,6 +95,14 @@ func (t *tx) PutSet(s catalog.Set) error {
 	return t.put("INSERT INTO sets (name, version, body) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET body = ?3", s, s.Set.Name, s.Set.Version)
 }
 
+func (t *tx) Account(name string) (tutela.Account, error) {
+	return get[tutela.Account](t, "SELECT body FROM accounts WHERE name = ?", name)
+}
+
+func (t *tx) PutAccount(a tutela.Account) error {
+	return t.put("INSERT INTO accounts (name, body) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = ?2", a, a.Name)
+}
+
 // Case implements [catalog.Store].
 func (s *Store) Case(ctx context.Context, number string) (tutela.Case, error) {
 	c, err := s.read(ctx).Case(number)
@@ -150,6 +158,18 @@ func (s *Store) Scans(ctx context.Context, exhibit string) ([]catalog.Scan, erro
 func (s *Store) Sets(ctx context.Context) ([]catalog.Set, error) {
 	sets, err := list[catalog.Set](s.read(ctx), "SELECT body FROM sets ORDER BY name, version")
 	return sets, named(err, "list", "hash sets")
+}
+
+// Account implements [catalog.Store].
+func (s *Store) Account(ctx context.Context, name string) (tutela.Account, error) {
+	a, err := s.read(ctx).Account(name)
+	return a, named(err, "account", name)
+}
+
+// Accounts implements [catalog.Store].
+func (s *Store) Accounts(ctx context.Context) ([]tutela.Account, error) {
+	accounts, err := list[tutela.Account](s.read(ctx), "SELECT body FROM accounts ORDER BY name")
+	return accounts, named(err, "list", "accounts")
 }
 
 // Rollup implements [catalog.Store].
