@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -102,4 +103,65 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+// BenchmarkPage reads pages of 200 hits at random places of a catalogue of a
+// million, as people turn pages, and tells the slowest of a hundred:
+// go test -run - -bench Page -benchtime 1000x
+func BenchmarkPage(b *testing.B) {
+	const records = 1_000_000
+	s, id := begun(b, filepath.Join(b.TempDir(), "catalog.sqlite"))
+	defer s.Close()
+	fill(b, s, id, records)
+	for _, c := range []struct {
+		name  string
+		query catalog.Query
+	}{
+		{"all", catalog.Query{}},
+		{"pictures", catalog.Query{MIME: "image/"}},
+		{"deleted", catalog.Query{State: tutela.Deleted}},
+		{"finding", catalog.Query{Finding: tutela.FindingOverwritten}},
+		{"unmatched", catalog.Query{Match: catalog.MatchNone}},
+		{"alerts", catalog.Query{Match: catalog.MatchAlert}},
+		{"name", catalog.Query{Name: "*77?.txt"}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			rnd := rand.New(rand.NewPCG(3, 4))
+			took := make([]time.Duration, 0, b.N)
+			for range b.N {
+				q := c.query
+				q.Exhibit, q.Limit, q.After = id.Exhibit, 200, &catalog.Cursor{ScanID: id, Leaf: rnd.Uint64N(records * 9 / 10)}
+				began := time.Now()
+				for _, err := range s.Find(context.Background(), q) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
+		})
+	}
+}
+
+// fill loads drawn records.
+func fill(b *testing.B, s *Store, id catalog.ScanID, records int) {
+	b.Helper()
+	l, err := s.Loader(context.Background(), id)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for i := range records {
+		if err := l.Add(l.Next(), drawn(i, rnd)); err != nil {
+			b.Fatal(err)
+		}
+		if i%16384 == 16383 || i == records-1 {
+			if err := l.Commit(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
