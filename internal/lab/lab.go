@@ -14,6 +14,7 @@
 //	ledger/agency/               the agency log
 //	ledger/agency/heads/         its signed heads that others vouch for
 //	ledger/exhibits/LABEL/N/     the ledger of scan N: records, matches-RUN
+//	ledger/access/N/             what people read
 //	sets/NAME/                   compiled hash sets
 //	catalog.sqlite               derived from the ledgers; may be deleted
 //	thumbs/                      thumbnails, encrypted; derived from the evidence

@@ -22,6 +22,7 @@ type Verdict struct {
 	Erased   uint64 // leaves of records and match runs that an erase event tells of
 	Second   int    // trees that have a root under SHA-512 too, which was made again
 	Heads    int    // that are kept for what others say of them, and are the log's
+	Reads    uint64 // leaves of access ledgers that were recomputed
 	Stamps   int    // time-stamps and anchors of those that verify
 	Problems []string
 	Notes    []string // what is to be known and is no problem of the ledger, such as a clock that was off
@@ -55,6 +56,9 @@ func (l *Lab) Verify(ctx context.Context, exhibits []string) (v Verdict, err err
 	}
 	told, err := l.told(ctx, log, &v)
 	if err != nil {
+		return v, err
+	}
+	if err := l.verifyReads(ctx, &v); err != nil {
 		return v, err
 	}
 	return v, l.verifyTold(ctx, told, exhibits, &v)
