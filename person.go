@@ -54,6 +54,7 @@ type (
 	AccountChange struct {
 		Name  string `json:"name"`
 		Roles []Role `json:"roles"`
+		Link  bool   `json:"link,omitempty"` // a link was made by which its owner sets the password anew
 	}
 
 	// AccountClosing is the detail of EventAccountClose.

@@ -157,6 +157,13 @@ type (
 		Reason    string `json:"reason,omitempty"` // of declining
 	}
 
+	// Look is the detail of EventAccess in the access ledger: what was read, and why.
+	Look struct {
+		Action  Action          `json:"action"`
+		Purpose string          `json:"purpose,omitempty"` // in the person's own words
+		What    json.RawMessage `json:"what,omitempty"`    // filters, numbers of leaves; no names of files
+	}
+
 	// AccessRoot is the detail of EventAccessRoot: how far the access ledger went.
 	// Its fact FactReads holds the root. Used tells what was done since the event
 	// before, by authority.

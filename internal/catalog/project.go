@@ -3,6 +3,8 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -70,8 +72,16 @@ func (p *projection) apply() error {
 		return p.caseClose()
 	case tutela.EventAuthorityAdd:
 		return p.authorityAdd()
+	case tutela.EventAuthorityPropose:
+		return p.authorityPropose()
+	case tutela.EventAuthorityApprove, tutela.EventAuthorityDecline:
+		return p.authorityDecide()
 	case tutela.EventAuthorityRevoke:
 		return p.authorityRevoke()
+	case tutela.EventAccess, tutela.EventExport, tutela.EventDisclose:
+		return p.use(map[string]uint64{p.ev.Authority: 1})
+	case tutela.EventAccessRoot:
+		return p.accessRoot()
 	case tutela.EventSeize:
 		return p.seize()
 	case tutela.EventTransfer:
@@ -156,6 +166,52 @@ func (p *projection) authorityAdd() error {
 	if err := p.decode(&a); err != nil {
 		return err
 	}
+	if a.ProposedBy != "" || a.ApprovedBy != "" {
+		return fmt.Errorf("%w: an authority that was proposed is added by proposing it", ErrDetail)
+	}
+	return p.addAuthority(a)
+}
+
+// authorityPropose keeps an authority that carries nothing yet. Who proposed it is
+// who caused the event, whatever the detail says.
+func (p *projection) authorityPropose() error {
+	var a tutela.Authority
+	if err := p.decode(&a); err != nil {
+		return err
+	}
+	if p.ev.Actor == "" {
+		return fmt.Errorf("%w: proposed by nobody", ErrDetail)
+	}
+	a.ProposedBy, a.ApprovedBy, a.Approved, a.Declined = p.ev.Actor, "", time.Time{}, time.Time{}
+	return p.addAuthority(a)
+}
+
+// authorityDecide approves or declines. Nobody decides on their own proposal, and
+// nobody twice.
+func (p *projection) authorityDecide() error {
+	var d tutela.Decision
+	if err := p.decode(&d); err != nil {
+		return err
+	}
+	a, err := p.nouns.Authority(d.Reference)
+	if err != nil {
+		return wanting(err, "authority", d.Reference)
+	}
+	if !a.Waits() {
+		return exists(nil, "decision on authority", d.Reference)
+	}
+	if p.ev.Actor == a.ProposedBy || p.ev.Actor == "" {
+		return fmt.Errorf("%w: %q decides on their own proposal %q", ErrDetail, p.ev.Actor, d.Reference)
+	}
+	if p.ev.Kind == tutela.EventAuthorityApprove {
+		a.ApprovedBy, a.Approved = p.ev.Actor, p.ev.Time
+	} else {
+		a.Declined, a.Reason = p.ev.Time, d.Reason
+	}
+	return p.nouns.PutAuthority(a)
+}
+
+func (p *projection) addAuthority(a tutela.Authority) error {
 	if err := p.names("authority", a.Reference, ""); err != nil {
 		return err
 	}
@@ -165,10 +221,60 @@ func (p *projection) authorityAdd() error {
 	if _, err := p.nouns.Authority(a.Reference); !errors.Is(err, ErrNotFound) {
 		return exists(err, "authority", a.Reference)
 	}
+	if err := p.parent(a); err != nil {
+		return err
+	}
 	if a.Added.IsZero() {
 		a.Added = p.ev.Time
 	}
+	a.Used = 0
 	return p.nouns.PutAuthority(a)
+}
+
+// parent demands that what an authority rests on is there, and of the same case. As
+// it must be there first, none rests on itself.
+func (p *projection) parent(a tutela.Authority) error {
+	if a.Parent == "" {
+		return nil
+	}
+	parent, err := p.nouns.Authority(a.Parent)
+	if err != nil {
+		return wanting(err, "authority", a.Parent)
+	}
+	if parent.Case != a.Case {
+		return fmt.Errorf("%w: authority %q rests on %q of case %q", ErrDetail, a.Reference, a.Parent, parent.Case)
+	}
+	return nil
+}
+
+// use counts acts under authorities. One that is not known was refused, or is of
+// another lab.
+func (p *projection) use(acts map[string]uint64) error {
+	for _, reference := range slices.Sorted(maps.Keys(acts)) {
+		if reference == "" {
+			continue
+		}
+		a, err := p.nouns.Authority(reference)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		a.Used += acts[reference]
+		if err := p.nouns.PutAuthority(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *projection) accessRoot() error {
+	var r tutela.AccessRoot
+	if err := p.decode(&r); err != nil {
+		return err
+	}
+	return p.use(r.Used)
 }
 
 func (p *projection) authorityRevoke() error {
@@ -272,6 +378,9 @@ func (p *projection) scanStart() error {
 	}
 	id := ScanID{s.Exhibit, s.Number}
 	if err := rises(id.String(), s.Number, newest.Number); err != nil {
+		return err
+	}
+	if err := p.use(map[string]uint64{p.ev.Authority: 1}); err != nil {
 		return err
 	}
 	return p.nouns.PutScan(Scan{ScanID: id, Case: x.Case, Authority: p.ev.Authority, Started: p.ev.Time, Start: s})
@@ -384,7 +493,7 @@ func (p *projection) erase() error {
 			return err
 		}
 	}
-	return nil
+	return p.use(map[string]uint64{p.ev.Authority: 1})
 }
 
 func (p *projection) setImport() error {

@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(testing.TB) catalog.Store) {
 		{"empty", testEmpty},
 		{"nouns", testNouns},
 		{"accounts", testAccounts},
+		{"proposals", testProposals},
 		{"lists", testLists},
 		{"log order", testLogOrder},
 		{"log is never stopped", testMisfits},

@@ -53,6 +53,46 @@ func testAccounts(l *lab) {
 	equal(l, "accounts", get(l.Accounts(l.Context())), []tutela.Account{got})
 }
 
+// testProposals follows authorities that one person proposed and another decided on,
+// and counts what was done under them.
+func testProposals(l *lab) {
+	l.happen(tutela.EventCaseOpen, tutela.Case{Number: "1"})
+	propose := l.event(tutela.EventAuthorityPropose, tutela.Authority{Reference: "W-1", Case: "1", From: noon, Until: noon.Add(99 * time.Hour), ApprovedBy: "anna", Approved: noon})
+	propose.Actor = "anna"
+	l.apply(propose)
+	a := get(l.Authority(l.Context(), "W-1"))
+	if !a.Waits() || a.ProposedBy != "anna" || a.ActiveAt(noon.Add(time.Hour)) {
+		l.Errorf("a proposal stands: %+v", a)
+	}
+	decide := l.event(tutela.EventAuthorityApprove, tutela.Decision{Reference: "W-1"})
+	decide.Actor = "anna"
+	l.refuse("own proposal", l.Check(l.Context(), decide), catalog.ErrDetail)
+	decide.Actor = "ben"
+	l.apply(decide)
+	if a = get(l.Authority(l.Context(), "W-1")); a.Waits() || a.ApprovedBy != "ben" || !a.ActiveAt(noon.Add(time.Hour)) {
+		l.Errorf("an approved authority does not stand: %+v", a)
+	}
+	l.refuse("twice", l.Check(l.Context(), decide), catalog.ErrExists)
+
+	second := l.event(tutela.EventAuthorityPropose, tutela.Authority{Reference: "W-2", Case: "1", Parent: "W-1"})
+	second.Actor = "anna"
+	l.apply(second)
+	decline := l.event(tutela.EventAuthorityDecline, tutela.Decision{Reference: "W-2", Reason: "too wide"})
+	decline.Actor = "ben"
+	l.apply(decline)
+	if a = get(l.Authority(l.Context(), "W-2")); a.Declined.IsZero() || a.Reason != "too wide" || a.Parent != "W-1" {
+		l.Errorf("a declined authority: %+v", a)
+	}
+
+	seen := l.event(tutela.EventAccess, tutela.Look{Action: tutela.ActionView})
+	seen.Authority = "W-1"
+	l.apply(seen)
+	l.happen(tutela.EventAccessRoot, tutela.AccessRoot{Period: 1, Leaves: 3, Used: map[string]uint64{"W-1": 3, "gone": 1}})
+	if a = get(l.Authority(l.Context(), "W-1")); a.Used != 4 {
+		l.Errorf("4 acts were counted as %d", a.Used)
+	}
+}
+
 // testNouns follows each noun through what can happen to it.
 func testNouns(l *lab) {
 	l.happen(tutela.EventCaseOpen, tutela.Case{Number: "2026-1", Title: "Operation <é>", Lead: "A"})
@@ -191,6 +231,11 @@ var misfits = []misfit{
 	{"close as open", tutela.EventCaseClose, tutela.Case{Number: "1", Status: tutela.CaseOpen}, catalog.ErrDetail},
 	{"authority twice", tutela.EventAuthorityAdd, tutela.Authority{Reference: "A", Case: "1"}, catalog.ErrExists},
 	{"authority for no case", tutela.EventAuthorityAdd, tutela.Authority{Reference: "B", Case: "2"}, catalog.ErrNotFound},
+	{"authority on nothing", tutela.EventAuthorityAdd, tutela.Authority{Reference: "B", Case: "1", Parent: "C"}, catalog.ErrNotFound},
+	{"proposal twice", tutela.EventAuthorityPropose, tutela.Authority{Reference: "A", Case: "1"}, catalog.ErrExists},
+	{"approve nothing", tutela.EventAuthorityApprove, tutela.Decision{Reference: "B"}, catalog.ErrNotFound},
+	{"approve what was never proposed", tutela.EventAuthorityApprove, tutela.Decision{Reference: "A"}, catalog.ErrExists},
+	{"decline what was never proposed", tutela.EventAuthorityDecline, tutela.Decision{Reference: "A"}, catalog.ErrExists},
 	{"revoke nothing", tutela.EventAuthorityRevoke, tutela.Revocation{Reference: "B"}, catalog.ErrNotFound},
 	{"revoke twice", tutela.EventAuthorityRevoke, tutela.Revocation{Reference: "A"}, catalog.ErrExists},
 	{"exhibit twice", tutela.EventSeize, tutela.Exhibit{Label: "X", Case: "1"}, catalog.ErrExists},
