@@ -15,6 +15,7 @@ import (
 
 	"tutela"
 	"tutela/internal/ledger"
+	"tutela/internal/ledger/check"
 )
 
 // The access ledger holds what people read: one leaf for each act of reading, an
@@ -50,19 +51,22 @@ type Reads struct {
 	gate   sync.RWMutex // held for reading while something is put into the queue
 	closed bool         // guarded by gate
 
+	rooting sync.Mutex // held while a root is made, so that the log gets them in their order
+
 	mu     sync.Mutex        // guards all below
 	failed error             // sticky
 	leaves uint64            // that are durable
 	rooted uint64            // that the agency log has a root over
-	used   map[string]uint64 // acts by authority since that root
+	used   map[string]uint64 // acts by authority since that root, refusals left out
 }
 
 // waiting is a leaf, or a question for the root, on its way to the tree.
 type waiting struct {
 	body      []byte
-	authority string
+	authority string // that counts as used by it; "" if none does
 	leaf      uint64
-	root      *[32]byte // where the root is wanted, for a question
+	root      *[32]byte         // where the root is wanted, for a question
+	used      map[string]uint64 // by authority under that root, since the one before
 	err       error
 	ready     chan struct{}
 }
@@ -88,6 +92,9 @@ func (l *Lab) OpenReads(ctx context.Context) (*Reads, error) {
 	}
 	r := &Reads{lab: l, number: number, tree: tree, queue: make(chan *waiting, 256), done: make(chan struct{}), leaves: tree.Size(), used: map[string]uint64{}}
 	if r.rooted, err = l.readsRooted(ctx, number); err != nil {
+		return nil, errors.Join(err, tree.Close())
+	}
+	if err := r.recount(); err != nil {
 		return nil, errors.Join(err, tree.Close())
 	}
 	go r.commit()
@@ -185,12 +192,45 @@ func (r *Reads) Record(ctx context.Context, ev tutela.Event) (leaf uint64, err e
 	if ev.Time.IsZero() {
 		ev.Time = time.Now().UTC()
 	}
-	w := &waiting{body: ledger.AppendEvent(nil, &ev), authority: ev.Authority, ready: make(chan struct{})}
+	w := &waiting{body: ledger.AppendEvent(nil, &ev), authority: usedBy(&ev), ready: make(chan struct{})}
 	if err := r.hand(w); err != nil {
 		return 0, err
 	}
 	<-w.ready // the commit cannot be taken back, whoever has gone meanwhile
 	return w.leaf, w.err
+}
+
+// usedBy is the authority that an event counts against; "" for a refusal.
+func usedBy(ev *tutela.Event) string {
+	if ev.Kind != tutela.EventAccess {
+		return ""
+	}
+	return ev.Authority
+}
+
+// recount counts what was done since the last root, after a crash.
+func (r *Reads) recount() error {
+	if r.rooted >= r.leaves {
+		return nil
+	}
+	tree, err := r.lab.openReadsReader(r.number)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	for body, err := range tree.Bodies(r.rooted) {
+		if err != nil {
+			return err
+		}
+		ev, err := ledger.DecodeEvent(body)
+		if err != nil {
+			return err
+		}
+		if reference := usedBy(ev); reference != "" {
+			r.used[reference]++
+		}
+	}
+	return nil
 }
 
 // hand gives something to the committing goroutine.
@@ -241,6 +281,7 @@ func (r *Reads) commitAll(group []*waiting) {
 		if w.root != nil && err == nil {
 			root, rootErr := r.tree.Root()
 			*w.root, w.leaf, w.err = root, r.tree.Size(), rootErr
+			w.used = r.takeUsed()
 		}
 		close(w.ready)
 	}
@@ -253,7 +294,9 @@ func (r *Reads) settle(group []*waiting, err error) {
 	if err != nil && r.failed == nil {
 		r.failed = fmt.Errorf("%w: %w", ErrReads, err)
 	}
-	r.leaves = r.tree.Size()
+	if r.failed == nil {
+		r.leaves = r.tree.Size()
+	}
 	for _, w := range group {
 		if w.err = r.failed; w.err == nil && w.root == nil && w.authority != "" {
 			r.used[w.authority]++
@@ -261,31 +304,43 @@ func (r *Reads) settle(group []*waiting, err error) {
 	}
 }
 
+// takeUsed is what was done since the root before; it counts from nothing again.
+func (r *Reads) takeUsed() map[string]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	used := r.used
+	r.used = map[string]uint64{}
+	return used
+}
+
+// giveBack has the next root tell what this one could not.
+func (r *Reads) giveBack(used map[string]uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for reference, n := range used {
+		r.used[reference] += n
+	}
+}
+
 // Root writes the root over all leaves into the agency log, if there are any since
 // the last one.
 func (r *Reads) Root(ctx context.Context) error {
+	r.rooting.Lock()
+	defer r.rooting.Unlock()
 	r.mu.Lock()
-	waits, used := r.leaves > r.rooted, r.used
-	if waits {
-		r.used = map[string]uint64{}
-	}
+	waits := r.leaves > r.rooted
 	r.mu.Unlock()
 	if !waits {
 		return nil
 	}
-	err := r.root(ctx, used)
-	if err != nil {
-		r.mu.Lock()
-		for reference, n := range used { // so that the next root tells of them
-			r.used[reference] += n
-		}
-		r.mu.Unlock()
+	if err := r.root(ctx); err != nil {
 		return fmt.Errorf("root of the access ledger: %w", err)
 	}
 	return nil
 }
 
-func (r *Reads) root(ctx context.Context, used map[string]uint64) error {
+// root is told under rooting.
+func (r *Reads) root(ctx context.Context) error {
 	var sum [32]byte
 	w := &waiting{root: &sum, ready: make(chan struct{})}
 	if err := r.hand(w); err != nil {
@@ -295,18 +350,26 @@ func (r *Reads) root(ctx context.Context, used map[string]uint64) error {
 	if w.err != nil {
 		return w.err
 	}
-	ev, err := tutela.NewEvent(tutela.EventAccessRoot, time.Now(), "", tutela.AccessRoot{Period: r.number, Leaves: w.leaf, Root: sum, Used: used})
-	if err != nil {
-		return err
-	}
-	ev.Facts = []tutela.Fact{{Name: tutela.FactReads, Number: w.leaf, Value: sum[:]}}
-	if _, err := r.lab.Record(ctx, ev); err != nil {
+	if err := r.tell(ctx, w); err != nil {
+		r.giveBack(w.used)
 		return err
 	}
 	r.mu.Lock()
-	r.rooted = max(r.rooted, w.leaf)
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	r.rooted = w.leaf
 	return nil
+}
+
+// tell writes a root into the agency log.
+func (r *Reads) tell(ctx context.Context, w *waiting) error {
+	ev, err := tutela.NewEvent(tutela.EventAccessRoot, time.Now(), "", tutela.AccessRoot{Period: r.number, Leaves: w.leaf, Root: *w.root, Used: w.used})
+	if err != nil {
+		return err
+	}
+	ev.Key = fmt.Sprintf("access-root %d %d", r.number, w.leaf)
+	ev.Facts = []tutela.Fact{{Name: tutela.FactReads, Number: w.leaf, Value: w.root[:]}}
+	_, err = r.lab.Record(ctx, ev)
+	return err
 }
 
 func (r *Reads) rootNowAndThen() {
@@ -390,4 +453,25 @@ func (l *Lab) openReadsReader(number int) (*ledger.Reader, error) {
 		return nil, err
 	}
 	return ledger.ReadTree(l.readsDir(number), accessSeed(seed, number))
+}
+
+// ReadOpenings opens the first n leaves of an access ledger, in their order.
+func (l *Lab) ReadOpenings(ctx context.Context, period int, n uint64) iter.Seq2[check.Opening, error] {
+	return func(yield func(check.Opening, error) bool) {
+		tree, err := l.openReadsReader(period)
+		if err != nil {
+			yield(check.Opening{}, fmt.Errorf("access ledger %d: %w", period, err))
+			return
+		}
+		defer tree.Close()
+		for leaf := range n {
+			opening, err := tree.Opening(leaf)
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				err = fmt.Errorf("access ledger %d, leaf %d: %w", period, leaf, err)
+			}
+			if !yield(opening, err) || err != nil {
+				return
+			}
+		}
+	}
 }

@@ -183,12 +183,26 @@ func TestReadsKilledAtRandom(t *testing.T) {
 			}
 		}
 		wantReadsHold(t, l, leaves)
+		wantUsed(t, l, leaves)
 		l.Close()
 	}
 	if len(acknowledged) == 0 {
 		t.Error("nothing was acknowledged before any kill")
 	}
 	t.Logf("%d reads acknowledged", len(acknowledged))
+}
+
+// wantUsed adds up what the roots tell of acts under W-1.
+func wantUsed(t *testing.T, l *Lab, want uint64) {
+	t.Helper()
+	used := uint64(0)
+	err := l.accessRoots(t.Context(), func(_ uint64, root tutela.AccessRoot) error {
+		used += root.Used["W-1"]
+		return nil
+	})
+	if err != nil || used != want {
+		t.Errorf("the roots tell of %d acts, there are %d: %v", used, want, err)
+	}
 }
 
 func readKilled(t *testing.T, dir string, round int, acknowledged map[string]bool) {

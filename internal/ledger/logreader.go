@@ -183,6 +183,28 @@ func (r *LogReader) Events(ctx context.Context, from uint64) iter.Seq2[Entry, er
 	}
 }
 
+// Openings opens the first n entries, at most as many as the last checkpoint
+// covers, in their order. After an error it ends.
+func (r *LogReader) Openings(ctx context.Context, n uint64) iter.Seq2[check.Opening, error] {
+	return func(yield func(check.Opening, error) bool) {
+		h, bodies, err := r.snapshot()
+		if err != nil {
+			yield(check.Opening{}, fmt.Errorf("open entries: %w", err))
+			return
+		}
+		defer bodies.Close()
+		for i := range min(n, h.Size) {
+			opening, err := bodies.Opening(i)
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				err = fmt.Errorf("open entry %d: %w", i, err)
+			}
+			if !yield(opening, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 func readEntry(bodies *Reader, index uint64, body []byte) (Entry, error) {
 	event, err := DecodeEvent(body)
 	if err != nil {
