@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -53,10 +54,12 @@ type SignedHead struct {
 
 // manifest says what lies in the folder. Everything in it is held against the rest.
 type manifest struct {
-	Format  string         `json:"format"`
-	Origin  string         `json:"origin"`
-	Entries uint64         `json:"entries"`
-	Reads   []accessLedger `json:"reads"`
+	Format     string         `json:"format"`
+	Origin     string         `json:"origin"`
+	Policy     tutela.SHA256  `json:"policy_sha256"`
+	Checkpoint tutela.SHA256  `json:"checkpoint_sha256"`
+	Entries    uint64         `json:"entries"`
+	Reads      []accessLedger `json:"reads"`
 }
 
 type accessLedger struct {
@@ -112,7 +115,10 @@ func write(ctx context.Context, from Source, head SignedHead, dir string) error 
 	if err != nil {
 		return err
 	}
-	m := manifest{Format: ExportFormat, Origin: c.Origin, Entries: c.Size, Reads: []accessLedger{}}
+	m := manifest{
+		Format: ExportFormat, Origin: c.Origin, Entries: c.Size, Reads: []accessLedger{},
+		Policy: sha256.Sum256(head.Policy), Checkpoint: sha256.Sum256(head.Checkpoint),
+	}
 	err = writeOpenings(filepath.Join(dir, entriesName), from.Openings(ctx, c.Size), m.take)
 	if err != nil {
 		return err

@@ -122,6 +122,8 @@ type auditing struct {
 	root  *os.Root
 	given Given
 
+	policy   tutela.SHA256 // of the file
+	signed   tutela.SHA256 // of the checkpoint
 	head     check.Checkpoint
 	vouched  []check.Cosignature
 	manifest manifest
@@ -238,8 +240,8 @@ func (a *auditing) judgeHead() error {
 			return fmt.Errorf("policy %d that was given: %w", i+1, err)
 		}
 	}
-	sum := sha256.Sum256(text)
-	a.Origin, a.Root, a.PolicySHA256 = a.head.Origin, a.head.Root.String(), hex.EncodeToString(sum[:])
+	a.policy, a.signed = sha256.Sum256(text), sha256.Sum256(signed)
+	a.Origin, a.Root, a.PolicySHA256 = a.head.Origin, a.head.Root.String(), a.policy.String()
 	return nil
 }
 
@@ -258,6 +260,8 @@ func (a *auditing) judgeFiles() error {
 		return fmt.Errorf("%s: format %.40q, this program knows %s", manifestName, m.Format, ExportFormat)
 	case m.Origin != a.head.Origin:
 		return fmt.Errorf("%s: of %.80q, the head is of %.80q", manifestName, m.Origin, a.head.Origin)
+	case m.Policy != a.policy || m.Checkpoint != a.signed:
+		return fmt.Errorf("%s: names another policy or checkpoint", manifestName)
 	case m.Entries != a.head.Size:
 		return fmt.Errorf("%s: %d entries, the head has %d", manifestName, m.Entries, a.head.Size)
 	case m.Reads == nil:

@@ -1,0 +1,288 @@
+package oversight_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tutela"
+	"tutela/internal/lab"
+	"tutela/internal/ledger"
+	"tutela/internal/oversight"
+)
+
+// newExport draws a lab in which people looked, and writes its export.
+func newExport(t testing.TB, roots, reads int) (dir string, policy []byte) {
+	t.Helper()
+	labDir := filepath.Join(t.TempDir(), "lab")
+	if err := lab.Init(t.Context(), labDir, lab.Config{Agency: "A", Country: "XX"}, "lead"); err != nil {
+		t.Fatal(err)
+	}
+	l, err := lab.Open(t.Context(), labDir, lab.Write, "lead")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	r, err := l.OpenReads(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for root := range roots {
+		for n := range reads {
+			if _, err := r.Record(t.Context(), drawnLook(t, n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Root(t.Context()); err != nil {
+			t.Fatalf("root %d: %v", root, err)
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ev, err := tutela.NewEvent(tutela.EventExport, time.Now(), "overseer", tutela.Export{Format: "oversight", Purpose: "yearly audit"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Record(t.Context(), ev); err != nil {
+		t.Fatal(err)
+	}
+	return export(t, l)
+}
+
+func drawnLook(t testing.TB, n int) tutela.Event {
+	detail, err := tutela.EncodeDetail(tutela.Look{Action: tutela.ActionView, Purpose: "identify the victim"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := tutela.Event{Kind: tutela.EventAccess, Actor: []string{"ada", "bo"}[n%2], Case: "1", Exhibit: "7-B", Authority: "W-1", Detail: detail}
+	if n%5 == 4 {
+		ev.Kind = tutela.EventRefused
+	}
+	return ev
+}
+
+func export(t testing.TB, l *lab.Lab) (dir string, policy []byte) {
+	t.Helper()
+	log, err := l.ReadLog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := l.WitnessPolicy(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(t.TempDir(), "export")
+	source := struct {
+		*ledger.LogReader
+		*lab.Lab
+	}{log, l}
+	signed := oversight.SignedHead{Policy: []byte(p.Text()), Checkpoint: head.Signed}
+	if _, err := oversight.Export(t.Context(), source, signed, dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := oversight.Export(t.Context(), source, signed, dir); !errors.Is(err, oversight.ErrExported) {
+		t.Errorf("exported over what was there: %v", err)
+	}
+	return dir, signed.Policy
+}
+
+func audit(t testing.TB, dir string, given oversight.Given) *oversight.Audit {
+	t.Helper()
+	a, err := oversight.Verify(t.Context(), dir, given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// TestExportTellsWhoLooked rebuilds who looked, under what and why, from the export
+// alone.
+func TestExportTellsWhoLooked(t *testing.T) {
+	t.Parallel()
+	dir, policy := newExport(t, 3, 10)
+	var seen []oversight.Seen
+	a := audit(t, dir, oversight.Given{Policies: [][]byte{policy}, Each: func(s oversight.Seen) error { seen = append(seen, s); return nil }})
+	if !a.OK || a.Reads != 30 || a.Ledgers != 1 || len(a.Notes) > 0 || a.Exported != "overseer" {
+		t.Fatalf("%+v", a)
+	}
+	if len(seen) != 31 || seen[1].Actor != "ada" || seen[1].Purpose != "identify the victim" || seen[1].Action != tutela.ActionView {
+		t.Errorf("%d acts, %+v", len(seen), seen[1])
+	}
+	counts := map[string][2]uint64{}
+	for _, u := range a.Uses {
+		if u.Authority == "W-1" {
+			counts[u.Person] = [2]uint64{u.Acts, u.Refused}
+		}
+	}
+	if counts["ada"] != [2]uint64{12, 3} || counts["bo"] != [2]uint64{12, 3} {
+		t.Errorf("%v", counts)
+	}
+	if text := strings.Join(a.NotProven, "\n"); strings.Contains(text, "keys are the lab's") {
+		t.Errorf("with a policy that came by another way: %s", text)
+	}
+	if text := strings.Join(audit(t, dir, oversight.Given{}).NotProven, "\n"); !strings.Contains(text, "keys are the lab's") {
+		t.Errorf("without one: %s", text)
+	}
+}
+
+// TestExportByOtherKeys has the whole export made anew by somebody else.
+func TestExportByOtherKeys(t *testing.T) {
+	t.Parallel()
+	_, policy := newExport(t, 1, 1)
+	other, _ := newExport(t, 1, 1)
+	if a := audit(t, other, oversight.Given{Policies: [][]byte{policy}}); a.OK {
+		t.Error("an export by other keys was accepted")
+	}
+}
+
+// TestExportEveryLineChanged drops, repeats, swaps, moves and changes every line of
+// every file: nothing of it is accepted.
+func TestExportEveryLineChanged(t *testing.T) {
+	t.Parallel()
+	dir, _ := newExport(t, 2, 3)
+	tried := 0
+	for _, name := range filesOf(t, dir) {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := slices.Collect(bytes.Lines(text))
+		for i := range lines {
+			for what, changed := range changes(lines, i) {
+				if bytes.Equal(changed, text) {
+					continue
+				}
+				tried++
+				wantRefused(t, dir, name, changed, fmt.Sprintf("%s of line %d", what, i+1))
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a := audit(t, dir, oversight.Given{}); !a.OK || tried < 100 {
+		t.Errorf("%d changes; put back it says %v", tried, a.Problems)
+	}
+}
+
+// changes are what can be done to line i.
+func changes(lines [][]byte, i int) map[string][]byte {
+	next := (i + 1) % len(lines)
+	swapped := slices.Clone(lines)
+	swapped[i], swapped[next] = swapped[next], swapped[i]
+	flipped := slices.Clone(lines)
+	flipped[i] = bytes.Clone(lines[i])
+	flipped[i][len(lines[i])/2] ^= 1
+	return map[string][]byte{
+		"drop":    bytes.Join(slices.Delete(slices.Clone(lines), i, i+1), nil),
+		"repeat":  bytes.Join(slices.Insert(slices.Clone(lines), i, lines[i]), nil),
+		"swap":    bytes.Join(swapped, nil),
+		"change":  bytes.Join(flipped, nil),
+		"blank":   bytes.Join(slices.Insert(slices.Clone(lines), i, []byte("\n")), nil),
+		"replace": bytes.Join(slices.Replace(slices.Clone(lines), i, i+1, lines[next]), nil),
+		"cut":     bytes.Join(slices.Clone(lines)[:i], nil),
+	}
+}
+
+func wantRefused(t *testing.T, dir, name string, changed []byte, what string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), changed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a := audit(t, dir, oversight.Given{}); a.OK {
+		t.Errorf("%s: accepted after %s", name, what)
+	}
+}
+
+func filesOf(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		names = append(names, f.Name())
+	}
+	return names
+}
+
+// TestExportRandomlyChanged changes bits of a larger export at random places.
+func TestExportRandomlyChanged(t *testing.T) {
+	t.Parallel()
+	dir, _ := newExport(t, 4, 60)
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 1))
+	for _, name := range filesOf(t, dir) {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 80 {
+			changed, at := bytes.Clone(text), random.IntN(len(text))
+			changed[at] ^= 1 << random.IntN(8)
+			wantRefused(t, dir, name, changed, fmt.Sprintf("a bit of byte %d, seed %d", at, seed))
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestExportFilesAddedAndTaken takes each file away, and adds one.
+func TestExportFilesAddedAndTaken(t *testing.T) {
+	t.Parallel()
+	dir, _ := newExport(t, 1, 2)
+	for _, name := range filesOf(t, dir) {
+		path := filepath.Join(dir, name)
+		if err := os.Rename(path, path+".away"); err != nil {
+			t.Fatal(err)
+		}
+		if a := audit(t, dir, oversight.Given{}); a.OK {
+			t.Errorf("accepted without %s", name)
+		}
+		if err := os.Rename(path+".away", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "reads-2.jsonl"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a := audit(t, dir, oversight.Given{}); a.OK {
+		t.Error("accepted with a file that does not belong to it")
+	}
+}
+
+// TestVerifyEndsWithItsContext gives up in the middle.
+func TestVerifyEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	dir, _ := newExport(t, 1, 2)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := oversight.Verify(ctx, dir, oversight.Given{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// BenchmarkVerify tells how many leaves and entries a second are checked.
+func BenchmarkVerify(b *testing.B) {
+	dir, _ := newExport(b, 1, 2000)
+	for b.Loop() {
+		if a := audit(b, dir, oversight.Given{}); !a.OK {
+			b.Fatal(a.Problems)
+		}
+	}
+	b.ReportMetric(2004*float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
+}
