@@ -20,6 +20,7 @@ import (
 type ledgerCommand struct {
 	Head   ledgerHead   `cmd:"" help:"Show the signed head of the agency log."`
 	Log    ledgerLog    `cmd:"" help:"List the events of the agency log."`
+	Reads  ledgerReads  `cmd:"" help:"List who read what, under which authority and why: the access ledger."`
 	Verify ledgerVerify `cmd:"" help:"Recompute everything: the agency log, every exhibit ledger, every seal."`
 	Prove  ledgerProve  `cmd:"" help:"Prove one record of an exhibit, down from the signed head."`
 	Anchor ledgerAnchor `cmd:"" help:"Have the head cosigned by the policy's witnesses."`
@@ -185,10 +186,11 @@ func (c *ledgerVerify) Run(a *app) error {
 		Second   int      `json:"second_roots"`
 		Heads    int      `json:"heads"`
 		Stamps   int      `json:"stamps"`
+		Reads    uint64   `json:"reads"`
 		Problems []string `json:"problems"`
 		Notes    []string `json:"notes"`
 	}{"verdict", len(verdict.Problems) == 0, verdict.Exhibits, verdict.Records, verdict.Entries, verdict.Erased, verdict.Second,
-		verdict.Heads, verdict.Stamps, append([]string{}, verdict.Problems...), append([]string{}, verdict.Notes...)}
+		verdict.Heads, verdict.Stamps, verdict.Reads, append([]string{}, verdict.Problems...), append([]string{}, verdict.Notes...)}
 	err = a.print(line, func(w io.Writer) { printVerdict(w, verdict) })
 	if err == nil && len(verdict.Problems) > 0 {
 		return errIntegrity
@@ -208,7 +210,7 @@ func printVerdict(w io.Writer, v lab.Verdict) {
 		verb = "examined"
 	}
 	fmt.Fprintf(w, "%s %s: %s, %s, %s of the agency log.%s\n",
-		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, count(v.Exhibits, "exhibit"), count(v.Records, "record"), count(v.Entries, "entry"), erasedLeaves(v.Erased)+secondRoots(v.Second)+keptHeads(v.Heads, v.Stamps))
+		map[bool]string{true: "OK:", false: "NOT OK:"}[len(v.Problems) == 0], verb, count(v.Exhibits, "exhibit"), count(v.Records, "record"), count(v.Entries, "entry"), erasedLeaves(v.Erased)+secondRoots(v.Second)+keptHeads(v.Heads, v.Stamps)+writtenReads(v.Reads))
 }
 
 func keptHeads(heads, stamps int) string {
@@ -216,6 +218,13 @@ func keptHeads(heads, stamps int) string {
 		return ""
 	}
 	return fmt.Sprintf(" %s kept, %s verified.", count(heads, "head"), count(stamps, "time-stamp"))
+}
+
+func writtenReads(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %s in the access ledger.", count(n, "read"))
 }
 
 func erasedLeaves(n uint64) string {

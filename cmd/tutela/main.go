@@ -70,6 +70,7 @@ type commands struct {
 	Disclose  discloseCommand  `cmd:"" help:"Hand records to a court, with everything it takes to check them."`
 	Verify    verifyCommand    `cmd:"" help:"Check what was handed over; needs no lab."`
 	Ledger    ledgerCommand    `cmd:"" help:"The ledger: head, log, verify, prove, keys, renew, scrub, rescan."`
+	Oversight oversightCommand `cmd:"" help:"For those who watch over the lab: export."`
 	Witness   witnessCommand   `cmd:"" help:"Remember the heads of other people's logs: init, add-log, serve, show."`
 	Maintain  labCommand       `cmd:"" name:"lab" help:"The lab itself: check, rebuild, admit, validate, policy."`
 }

@@ -137,6 +137,9 @@ func (l *Lab) readsSeed() (ledger.Seed, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return seed, err
 	}
+	if newest, other := l.readsNumber(); newest > 0 || other != nil {
+		return seed, errors.Join(err, other) // never a new seed for leaves that another one opens
+	}
 	seed = ledger.NewSeed()
 	return seed, l.safe.SaveSeed(name, seed)
 }

@@ -36,7 +36,7 @@ const maxNotes = 20
 
 // Given is what whoever checks an export knows by another way than from the lab.
 type Given struct {
-	Policies [][]byte // C2SP tlog-policy; all must hold. None: the export's own alone
+	Policies [][]byte // C2SP tlog-policy, the line of the quorum left out if none is asked for; all must hold. None: the export's own alone
 	// Each is shown every act of looking, giving away and refusing, in the order of
 	// the ledgers, before the verdict is known; nil: none.
 	Each func(Seen) error
@@ -232,7 +232,7 @@ func (a *auditing) judgeHead() error {
 		return err
 	}
 	for i, other := range a.given.Policies {
-		p, err := check.ParsePolicy(other)
+		p, err := check.ParsePolicy(withQuorum(other))
 		if err == nil {
 			_, _, err = p.Open(signed, check.OthersUnjudged)
 		}
@@ -243,6 +243,16 @@ func (a *auditing) judgeHead() error {
 	a.policy, a.signed = sha256.Sum256(text), sha256.Sum256(signed)
 	a.Origin, a.Root, a.PolicySHA256 = a.head.Origin, a.head.Root.String(), a.policy.String()
 	return nil
+}
+
+// withQuorum has keys of a log alone count as a policy that asks for no witness.
+func withQuorum(policy []byte) []byte {
+	for line := range bytes.Lines(policy) {
+		if bytes.HasPrefix(line, []byte("quorum ")) {
+			return policy
+		}
+	}
+	return append(bytes.Clone(policy), "quorum none\n"...)
 }
 
 // judgeFiles reads the manifest and refuses a file that it does not call for.
@@ -387,7 +397,7 @@ func (a *auditing) takeEntry(index uint64, ev *tutela.Event, signed []byte) erro
 		if ev.Kind == tutela.EventExport && json.Unmarshal(ev.Detail, &e) == nil && e.Format == "oversight" {
 			a.Exported = ev.Actor
 		}
-		return a.see(Seen{Index: index, Event: *ev})
+		return a.see(SeenIn(0, index, *ev))
 	}
 	return nil
 }
@@ -472,7 +482,7 @@ func (a *auditing) judgeReads(of accessLedger) error {
 		if ev.Time.Before(after.Add(-clockSlack)) || ev.Time.After(roots[0].time.Add(clockSlack)) {
 			a.note("leaf %d of access ledger %d says %s, and stands between roots of %s and %s", index, of.Period, ev.Time.UTC().Format(time.RFC3339), after.UTC().Format(time.RFC3339), roots[0].time.UTC().Format(time.RFC3339))
 		}
-		if err := a.see(Seen{Period: of.Period, Index: index, Event: *ev}); err != nil {
+		if err := a.see(SeenIn(of.Period, index, *ev)); err != nil {
 			return err
 		}
 		for len(roots) > 0 && roots[0].Leaves == edge.Size() {
@@ -500,15 +510,20 @@ func (a *auditing) holdUsed(period int, r rootEntry, used map[string]uint64) {
 	}
 }
 
-// see counts an act and shows it.
-func (a *auditing) see(s Seen) error {
+// SeenIn reads the action and the purpose that an event names.
+func SeenIn(period int, index uint64, ev tutela.Event) Seen {
 	var told struct {
 		Action  tutela.Action `json:"action"`
 		Purpose string        `json:"purpose"`
 	}
-	if json.Unmarshal(s.Detail, &told) == nil {
-		s.Action, s.Purpose = told.Action, told.Purpose
+	if json.Unmarshal(ev.Detail, &told) != nil {
+		return Seen{Period: period, Index: index, Event: ev}
 	}
+	return Seen{period, index, told.Action, told.Purpose, ev}
+}
+
+// see counts an act and shows it.
+func (a *auditing) see(s Seen) error {
 	action := string(s.Action)
 	if action == "" {
 		action = string(s.Kind)
