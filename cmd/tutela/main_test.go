@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"lab":       makeLab,
+			"looks":     lookAround,
 			"exits":     exits,
 			"await":     awaitCommit,
 			"json":      cmdJSON,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,14 +14,23 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"tutela"
+	"tutela/internal/actor"
 	"tutela/internal/lab"
 	"tutela/internal/ledger"
+	"tutela/internal/ledger/check"
 	"tutela/internal/oversight"
 )
 
 // newExport draws a lab in which people looked, and writes its export.
 func newExport(t testing.TB, roots, reads int) (dir string, policy []byte) {
+	t.Helper()
+	return export(t, drawnLab(t, roots, reads))
+}
+
+func drawnLab(t testing.TB, roots, reads int) *lab.Lab {
 	t.Helper()
 	labDir := filepath.Join(t.TempDir(), "lab")
 	if err := lab.Init(t.Context(), labDir, lab.Config{Agency: "A", Country: "XX"}, "lead"); err != nil {
@@ -48,14 +58,19 @@ func newExport(t testing.TB, roots, reads int) (dir string, policy []byte) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	ev, err := tutela.NewEvent(tutela.EventExport, time.Now(), "overseer", tutela.Export{Format: "oversight", Purpose: "yearly audit"})
+	recordExport(t, l, "overseer")
+	return l
+}
+
+func recordExport(t testing.TB, l *lab.Lab, by string) {
+	t.Helper()
+	ev, err := tutela.NewEvent(tutela.EventExport, time.Now(), by, tutela.Export{Format: "oversight", Purpose: "yearly audit"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Record(t.Context(), ev); err != nil {
 		t.Fatal(err)
 	}
-	return export(t, l)
 }
 
 func drawnLook(t testing.TB, n int) tutela.Event {
@@ -70,7 +85,7 @@ func drawnLook(t testing.TB, n int) tutela.Event {
 	return ev
 }
 
-func export(t testing.TB, l *lab.Lab) (dir string, policy []byte) {
+func sourceOf(t testing.TB, l *lab.Lab) (oversight.Source, oversight.SignedHead) {
 	t.Helper()
 	log, err := l.ReadLog()
 	if err != nil {
@@ -84,19 +99,24 @@ func export(t testing.TB, l *lab.Lab) (dir string, policy []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir = filepath.Join(t.TempDir(), "export")
 	source := struct {
 		*ledger.LogReader
 		*lab.Lab
 	}{log, l}
-	signed := oversight.SignedHead{Policy: []byte(p.Text()), Checkpoint: head.Signed}
-	if _, err := oversight.Export(t.Context(), source, signed, dir); err != nil {
+	return source, oversight.SignedHead{Policy: []byte(p.Text()), Checkpoint: head.Signed}
+}
+
+func export(t testing.TB, l *lab.Lab) (dir string, policy []byte) {
+	t.Helper()
+	source, head := sourceOf(t, l)
+	dir = filepath.Join(t.TempDir(), "export")
+	if _, err := oversight.Export(t.Context(), source, head, dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := oversight.Export(t.Context(), source, signed, dir); !errors.Is(err, oversight.ErrExported) {
+	if _, err := oversight.Export(t.Context(), source, head, dir); !errors.Is(err, oversight.ErrExported) {
 		t.Errorf("exported over what was there: %v", err)
 	}
-	return dir, signed.Policy
+	return dir, head.Policy
 }
 
 func audit(t testing.TB, dir string, given oversight.Given) *oversight.Audit {
@@ -285,4 +305,139 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 	b.ReportMetric(2004*float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
+}
+
+// lying is a lab that changes what it opens.
+type lying struct {
+	oversight.Source
+	entries, reads func(iter.Seq2[check.Opening, error]) iter.Seq2[check.Opening, error]
+}
+
+func (l lying) Openings(ctx context.Context, n uint64) iter.Seq2[check.Opening, error] {
+	if l.entries == nil {
+		return l.Source.Openings(ctx, n)
+	}
+	return l.entries(l.Source.Openings(ctx, n))
+}
+
+func (l lying) ReadOpenings(ctx context.Context, period int, n uint64) iter.Seq2[check.Opening, error] {
+	if l.reads == nil {
+		return l.Source.ReadOpenings(ctx, period, n)
+	}
+	return l.reads(l.Source.ReadOpenings(ctx, period, n))
+}
+
+// withoutOne leaves the second opening out.
+func withoutOne(all iter.Seq2[check.Opening, error]) iter.Seq2[check.Opening, error] {
+	return func(yield func(check.Opening, error) bool) {
+		n := 0
+		for o, err := range all {
+			if n++; n != 2 && !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+// otherPurpose has the second opening say something else.
+func otherPurpose(all iter.Seq2[check.Opening, error]) iter.Seq2[check.Opening, error] {
+	return func(yield func(check.Opening, error) bool) {
+		n := 0
+		for o, err := range all {
+			if n++; n == 2 {
+				o.Body = bytes.Replace(o.Body, []byte("victim"), []byte("friend"), 1)
+				o.Body = bytes.Replace(o.Body, []byte("lead"), []byte("bead"), 1)
+			}
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestExportOfWhatIsNotTheLog makes exports of ledgers that were changed, by the rules of
+// the format: nothing is left of them.
+func TestExportOfWhatIsNotTheLog(t *testing.T) {
+	t.Parallel()
+	l := drawnLab(t, 1, 4)
+	source, head := sourceOf(t, l)
+	for name, from := range map[string]lying{
+		"entry left out": {Source: source, entries: withoutOne},
+		"entry changed":  {Source: source, entries: otherPurpose},
+		"leaf left out":  {Source: source, reads: withoutOne},
+		"leaf changed":   {Source: source, reads: otherPurpose},
+	} {
+		dir := filepath.Join(t.TempDir(), "export")
+		if _, err := oversight.Export(t.Context(), from, head, dir); err == nil || !strings.Contains(err.Error(), "does not verify") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left := filesOf(t, filepath.Dir(dir)); len(left) > 0 {
+			t.Errorf("%s: left behind %q", name, left)
+		}
+	}
+}
+
+// TestExportHoldsSignatures has a person sign, whose key the log enrols.
+func TestExportHoldsSignatures(t *testing.T) {
+	t.Parallel()
+	l := drawnLab(t, 0, 0)
+	key, err := actor.FromSeed([32]byte{1}, "lead")
+	if err == nil {
+		err = l.EnrolKey(t.Context(), "lead", key.VerifierKey())
+	}
+	if err == nil {
+		err = l.SignWith(t.Context(), key)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		recordExport(t, l, "lead")
+	}
+	dir, _ := export(t, l)
+	if a := audit(t, dir, oversight.Given{}); !a.OK || a.Signed < 2 {
+		t.Errorf("%d signed, %q", a.Signed, a.Problems)
+	}
+}
+
+// TestExportWithWitness has a witness's cosignature count, and be missed.
+func TestExportWithWitness(t *testing.T) {
+	t.Parallel()
+	l := drawnLab(t, 1, 1)
+	source, head := sourceOf(t, l)
+	vkey, err := check.CosignerKey("court.example/w1", make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := strings.Replace(string(head.Policy), "quorum none\n", "witness court "+vkey+"\nquorum court\n", 1)
+	parsed, err := check.ParsePolicy([]byte(policy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	head.Policy = []byte(parsed.Text())
+	dir := filepath.Join(t.TempDir(), "export")
+	if _, err := oversight.Export(t.Context(), source, head, dir); !errors.Is(err, check.ErrCheckpoint) {
+		t.Fatalf("without the witness: %v", err)
+	}
+	signer, err := check.NewCosigner("court.example/w1", make([]byte, 32), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head.Checkpoint = cosign(t, head.Checkpoint, signer)
+	a, err := oversight.Export(t.Context(), source, head, dir)
+	if err != nil || !strings.Contains(strings.Join(a.Proven, "\n"), "witness court") || strings.Contains(strings.Join(a.NotProven, "\n"), "same log") {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// cosign puts a witness's line to a head.
+func cosign(t *testing.T, signed []byte, by note.Signer) []byte {
+	t.Helper()
+	text, _, _ := bytes.Cut(signed, []byte("\n\n"))
+	own, err := note.Sign(&note.Note{Text: string(text) + "\n"}, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := bytes.Cut(own, []byte("\n\n"))
+	return append(bytes.Clone(signed), line...)
 }
