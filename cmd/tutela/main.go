@@ -200,6 +200,8 @@ func classify(err error) (code int, hint string) {
 		return exitFailed, "make it anew from the ledgers: tutela lab rebuild"
 	case errors.Is(err, durable.ErrLocked):
 		return exitLocked, "wait until it has finished; only one process at a time may change a lab"
+	case errors.Is(err, lab.ErrReads):
+		return exitFailed, "nothing is shown that cannot be written down: see to the disk that the lab lies on, then try again"
 	case errors.Is(err, lab.ErrIntegrity), errors.Is(err, ledger.ErrDamaged):
 		return exitIntegrity, "change nothing; keep a copy of the lab's folder and call whoever is responsible for it"
 	case errors.Is(err, ledger.ErrUnrecovered):

@@ -32,6 +32,9 @@ const rootEvery = time.Minute
 // readsPerTree is after how many leaves the next tree begins, at the next opening.
 const readsPerTree = 16 << 20
 
+// maxRead is the largest body of a leaf, in bytes: what is larger is refused alone.
+const maxRead = 1 << 20
+
 // ErrReads means that the access ledger takes no more: nothing may be shown.
 var ErrReads = errors.New("the access ledger cannot be written")
 
@@ -185,8 +188,8 @@ func (l *Lab) accessRoots(ctx context.Context, visit func(index uint64, root tut
 	return nil
 }
 
-// Record appends an event and returns its leaf when it is durable. After a failure
-// every call fails with ErrReads until the lab is opened again: nothing may be shown
+// Record appends an event of at most 1 MiB and returns its leaf when it is durable.
+// After a failure every call fails with ErrReads until the lab is opened again: nothing may be shown
 // that is not written down.
 func (r *Reads) Record(ctx context.Context, ev tutela.Event) (leaf uint64, err error) {
 	if err := ctx.Err(); err != nil {
@@ -196,6 +199,9 @@ func (r *Reads) Record(ctx context.Context, ev tutela.Event) (leaf uint64, err e
 		ev.Time = time.Now().UTC()
 	}
 	w := &waiting{body: ledger.AppendEvent(nil, &ev), authority: usedBy(&ev), ready: make(chan struct{})}
+	if len(w.body) > maxRead {
+		return 0, fmt.Errorf("record what is read: an event of %d bytes, at most %d fit", len(w.body), maxRead)
+	}
 	if err := r.hand(w); err != nil {
 		return 0, err
 	}

@@ -54,6 +54,7 @@ func TestReadsTogether(t *testing.T) {
 			}
 		})
 	}
+	readWhileWritten(t, dir, people*times)
 	group.Wait()
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
@@ -76,6 +77,42 @@ func TestReadsTogether(t *testing.T) {
 		t.Errorf("%d people, roots %+v", len(next), roots)
 	}
 	wantReadsHold(t, l, people*times)
+}
+
+// readWhileWritten reads the ledger again and again beside its writer, until all is
+// there: each time it is whole as far as it goes.
+func readWhileWritten(t *testing.T, dir string, want uint64) {
+	t.Helper()
+	l := openLab(t, dir, Read)
+	for seen := uint64(0); seen < want; {
+		n := uint64(0)
+		for read, err := range l.ReadReads(t.Context()) {
+			if err != nil || read.Leaf != n {
+				t.Fatalf("leaf %d of the ledger while it is written: %d, %v", n, read.Leaf, err)
+			}
+			n++
+		}
+		if n < seen {
+			t.Fatalf("%d leaves after %d", n, seen)
+		}
+		seen = n
+	}
+}
+
+// TestReadsTooLarge has one event refused, and the next taken.
+func TestReadsTooLarge(t *testing.T) {
+	t.Parallel()
+	l := openLab(t, newLab(t), Write)
+	r := openReads(t, l)
+	defer r.Close()
+	ev := looked("a", 0)
+	ev.Detail = make([]byte, maxRead)
+	if _, err := r.Record(t.Context(), ev); err == nil || errors.Is(err, ErrReads) {
+		t.Errorf("too large: %v", err)
+	}
+	if leaf, err := r.Record(t.Context(), looked("a", 1)); err != nil || leaf != 0 {
+		t.Errorf("after it: leaf %d, %v", leaf, err)
+	}
 }
 
 func wantReadsHold(t *testing.T, l *Lab, reads uint64) {

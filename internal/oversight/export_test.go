@@ -307,6 +307,21 @@ func BenchmarkVerify(b *testing.B) {
 	b.ReportMetric(2004*float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
 }
 
+// BenchmarkExport tells how many leaves and entries a second are exported and
+// verified.
+func BenchmarkExport(b *testing.B) {
+	l := drawnLab(b, 1, 2000)
+	source, head := sourceOf(b, l)
+	where, n := b.TempDir(), 0
+	for b.Loop() {
+		n++
+		if _, err := oversight.Export(b.Context(), source, head, filepath.Join(where, fmt.Sprint(n))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(2004*float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
+}
+
 // lying is a lab that changes what it opens.
 type lying struct {
 	oversight.Source
